@@ -1,0 +1,126 @@
+"""What the world tells the machines: the answers to their actions, and what people ask for."""
+
+from dataclasses import dataclass
+
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import (
+    BeatReading,
+    Claim,
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    NoticeKind,
+    PairView,
+    Pause,
+    ProbeOutcome,
+    Unknown,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One round of reads, in the order of the fields (PROTOCOL rules 4 and 6)."""
+
+    listed: Instant
+    """Issue of the listing: what dates the ledger."""
+    ledger: Ledger | Unknown
+    lock: Lock | Unknown
+    beat: BeatReading
+    active: Host | Unknown
+    """The host in act_qmaster."""
+    shadows: tuple[Host, ...] | Unknown
+    """shadow_masters, in its order."""
+    pause: Pause | Unknown | None
+    resident: int | None
+    """Pid of a live master of this cell on this host that carries no epoch of ours; else None."""
+    completed: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The probe's outcome, within its time limit."""
+
+    host: Host
+    outcome: ProbeOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswered:
+    """``claim`` is ours (we hold it), another's (lost), or Unknown (nobody could say)."""
+
+    epoch: Epoch
+    nonce: str
+    """The nonce that our attempt carried."""
+    claim: Claim | Unknown
+
+    @property
+    def won(self) -> bool:
+        """True when the claim on disk is the one that we wrote."""
+        return not isinstance(self.claim, Unknown) and self.claim.nonce == self.nonce
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeAnswered:
+    """The notice is on disk (``problem`` None), or could not be written."""
+
+    epoch: Epoch
+    kind: NoticeKind
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockAnswered:
+    """The lock that lies there now: ours if kind and nonce say so."""
+
+    lock: Lock | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class LockCleared:
+    """No lock of a claim lies there any more (``problem`` None), or it could not be removed."""
+
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The program was started (``problem`` None) or could not be."""
+
+    epoch: Epoch
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What runs of the epoch on this host."""
+
+    epoch: Epoch
+    pair: PairView
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverAsked:
+    """A person asks for a takeover: skip the timers, keep every safety check."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Something may have changed: look sooner. Carries nothing and proves nothing."""
+
+
+Event = (
+    Observed
+    | Probed
+    | ClaimAnswered
+    | NoticeAnswered
+    | LockAnswered
+    | LockCleared
+    | Launched
+    | Inspected
+    | TakeoverAsked
+    | Woken
+)

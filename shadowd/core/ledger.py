@@ -1,0 +1,80 @@
+"""What the claims directory says: epochs, their claims and their notices, as one immutable view.
+
+A ledger is one fresh listing (PROTOCOL, "Terms"). It answers the questions that the rules ask of it:
+which epoch is the highest, which was confirmed last, which later ones are still open. It decides
+nothing; ``shadowd.core.accounts`` does.
+"""
+
+from dataclasses import dataclass
+
+from shadowd.core.values import OUTCOMES, Claim, Epoch, NoticeKind, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch: its claim and the kinds of its notices."""
+
+    epoch: Epoch
+    claim: Claim | Unknown
+    notices: frozenset[NoticeKind] = frozenset()
+
+    @property
+    def outcome(self) -> NoticeKind | None:
+        """The outcome that closed this epoch; at most one is ever written (PROTOCOL, "Records")."""
+        return next((kind for kind in NoticeKind if kind in self.notices & OUTCOMES), None)
+
+    @property
+    def open(self) -> bool:
+        """True while no outcome was written."""
+        return self.outcome is None
+
+    @property
+    def confirmed(self) -> bool:
+        """True once its master was seen to run."""
+        return NoticeKind.STARTED in self.notices
+
+    @property
+    def launching(self) -> bool:
+        """True once its holder may have started a process."""
+        return NoticeKind.LAUNCHING in self.notices or self.confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The epochs in ascending order, from the last confirmed one (or the first) to the highest."""
+
+    records: tuple[EpochRecord, ...] = ()
+    doubts: tuple[Unknown, ...] = ()
+    """Records that could not be read as this cell's: reported, and no bid (PROTOCOL rule 15)."""
+
+    @property
+    def highest(self) -> Epoch:
+        """The highest number seen; 0 in an empty directory."""
+        return self.records[-1].epoch if self.records else Epoch(0)
+
+    @property
+    def last_confirmed(self) -> EpochRecord | None:
+        """The newest epoch whose master was seen to run."""
+        return next((record for record in reversed(self.records) if record.confirmed), None)
+
+    @property
+    def suspects(self) -> tuple[EpochRecord, ...]:
+        """The last confirmed epoch and all later ones: whoever might be running (PROTOCOL rule 7)."""
+        last = self.last_confirmed
+        first = last.epoch if last else Epoch(0)
+        return tuple(record for record in self.records if record.epoch >= first)
+
+    def get(self, epoch: Epoch) -> EpochRecord | None:
+        """Return one epoch, or None where the listing does not have it."""
+        return next((record for record in self.records if record.epoch == epoch), None)
+
+    def superseder(self, epoch: Epoch) -> EpochRecord | None:
+        """Return the first higher claim that was not closed as failed (PROTOCOL rules 8 and 10)."""
+        return next(
+            (
+                record
+                for record in self.records
+                if record.epoch > epoch and record.outcome is not NoticeKind.FAILED
+            ),
+            None,
+        )

@@ -1,0 +1,72 @@
+"""Why: one enum that the log, ``status`` and ``check`` all print.
+
+A decision without its reason is a silence, and silence about failover is what this project replaces.
+The value is the stable word (for ``--json``, filters and the runbook); ``text`` is for people.
+"""
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Every reason that a transition, a refusal or an alarm can have."""
+
+    def __new__(cls, word: str, text: str) -> "Reason":
+        """Make the word the value, so that ``Reason("lost")`` works, and keep the text beside it."""
+        member = object.__new__(cls)
+        member._value_ = word
+        member.text = text
+        return member
+
+    text: str
+
+    # The life of a bid.
+    STARTED = ("started", "the daemon started")
+    BEATING = ("beating", "the master's heartbeat moves")
+    BEAT_MOVED = ("beat_moved", "the heartbeat moved again")
+    SILENT = ("silent", "the heartbeat has not moved for stale_after")
+    DELAY_OVER = ("delay_over", "the heartbeat has not moved for the whole delay")
+    DEATH_NOTICE = ("death_notice", "the master's guard reported its end")
+    ASKED = ("asked", "an operator asked for a takeover")
+    ALL_CLEAR = ("all_clear", "nothing speaks against a takeover")
+    WON = ("won", "the claim is ours")
+    LOST = ("lost", "another host holds the claim")
+    CLAIM_UNKNOWN = ("claim_unknown", "nobody could say who holds the claim")
+    SUPERSEDED = ("superseded", "a later epoch was claimed")
+    LICENCE_OVER = ("licence_over", "the claim's licence ran out before the launch")
+    ACCOUNTED = ("accounted", "everyone who might run a master is accounted for")
+    CONFIRMED = ("confirmed", "the new master runs and beats")
+    ATTACHED = ("attached", "a master of this host's own epoch was found running")
+    LAUNCH_FAILED = ("launch_failed", "the master could not be started")
+    LAUNCH_TIMEOUT = ("launch_timeout", "the master was not confirmed within launch_timeout")
+    NOTICE_FAILED = ("notice_failed", "a notice could not be written")
+
+    # Why not.
+    LOOKING = ("looking", "nothing was read yet")
+    CELL_UNREADABLE = ("cell_unreadable", "the claims directory cannot be read")
+    LEDGER_DOUBT = ("ledger_doubt", "the claims directory holds records that are not this cell's")
+    LEDGER_SHRANK = ("ledger_shrank", "the claims directory lost records: emptied or restored")
+    LOCKED = ("locked", "a lock lies in the spool: regular shutdown, or another shadow at work")
+    LOCK_UNKNOWN = ("lock_unknown", "the lock cannot be read")
+    BEAT_UNKNOWN = ("beat_unknown", "the heartbeat cannot be read")
+    ACTIVE_UNKNOWN = ("active_unknown", "act_qmaster does not name a host that can be found")
+    NOT_A_SHADOW = ("not_a_shadow", "this host is not in shadow_masters")
+    SHADOWS_UNKNOWN = ("shadows_unknown", "shadow_masters cannot be read")
+    PAUSED = ("paused", "failover is paused")
+    PAUSE_UNKNOWN = ("pause_unknown", "the pause file cannot be read")
+    SHUT_DOWN = ("shut_down", "the last master was shut down on purpose")
+    RESIDENT = ("resident", "a master of this cell runs on this host already")
+    MASTER_ANSWERS = ("master_answers", "the master answers although its heartbeat stands still")
+    LEASE_RUNS = ("lease_runs", "the old master's lease has not ended yet")
+    WINDOW_OPEN = ("window_open", "another host's claim is still open")
+    BACKING_OFF = ("backing_off", "the last attempt failed; the next one waits")
+    OWES_OUTCOME = ("owes_outcome", "the outcome of our own last epoch is not on disk yet")
+    UNACCOUNTED = ("unaccounted", "somebody who might run a master has not answered")
+
+    # The guard.
+    GUARDING = ("guarding", "the master of this host is looked after")
+    LEASE_OVER = ("lease_over", "the master's beat was not seen to advance within its lease")
+    MASTER_ENDED = ("master_ended", "the master's process ended")
+    SHUT_DOWN_HERE = ("shut_down_here", "the master was shut down in an orderly way")
+    STEPPED_DOWN = ("stepped_down", "the master was stopped because it was replaced")
+    UNKILLABLE = ("unkillable", "processes of the old master do not die")
+    SCHEDULER_FAILED = ("scheduler_failed", "the scheduler could not be started")

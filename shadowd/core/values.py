@@ -1,0 +1,175 @@
+"""The words of the trade as types: what travels between the floors and carries no behaviour of its own.
+
+Everything is frozen, so that a value seen by two threads or kept for a log line is still what it was.
+Durations are ``Seconds`` and points in time ``Instant`` (CLOCK_BOOTTIME of this host, in seconds; the
+type checker keeps the two apart). No value here holds a wall-clock time that anything decides by:
+fields named ``wall`` are for people (PROTOCOL rule 3).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType
+
+Seconds = NewType("Seconds", float)
+Instant = NewType("Instant", float)
+Epoch = NewType("Epoch", int)
+Host = NewType("Host", str)
+"""A host name in the cell's canonical form (aliases resolved, case and domain folded as the cell says)."""
+
+NEVER = Instant(float("inf"))
+DRIFT = 0.02
+"""Allowance for two clocks of 1 % drift each, one fast and one slow (PROTOCOL rule 3)."""
+
+
+class Problem(Enum):
+    """Why something could not be read as a value."""
+
+    MISSING = "missing"
+    EMPTY = "empty"
+    GARBAGE = "garbage"
+    TOO_LARGE = "too large"
+    NOT_A_FILE = "not a regular file"
+    UNREADABLE = "unreadable"
+    FOREIGN = "of another cell"
+    NEWER_FORMAT = "of a newer format"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The answer of a read that gave no value: never silence, never absence, always reported."""
+
+    problem: Problem
+    subject: str
+    """The file (or host) in question, as a person would look for it."""
+    detail: str = ""
+
+
+class Protection(Enum):
+    """What keeps an old master from writing on after it was replaced."""
+
+    NONE = "none"
+    GUARDED = "guarded"
+    FENCED = "fenced"
+
+
+class ClaimReason(Enum):
+    """Why an epoch was claimed."""
+
+    SILENCE = "silence"
+    DEATH_NOTICE = "death_notice"
+    TAKEOVER = "takeover"
+    MIGRATE = "migrate"
+    RESTART = "restart"
+    ADOPTED = "adopted"
+
+
+class NoticeKind(Enum):
+    """The notices of an epoch, in the order of its life; the last four are outcomes."""
+
+    LAUNCHING = "launching"
+    STARTED = "started"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DIED = "died"
+    STEPPED_DOWN = "stepped_down"
+
+
+OUTCOMES = frozenset({NoticeKind.FAILED, NoticeKind.STOPPED, NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One host's write-once claim to start the master of one epoch (``claims/N.json``)."""
+
+    cell: str
+    epoch: Epoch
+    host: Host
+    machine_id: str
+    boot_id: str
+    pid: int
+    start_token: str
+    nonce: str
+    reason: ClaimReason
+    supersedes: Epoch
+    """The epoch that was highest when this one was claimed; 0 for none."""
+    lease: Seconds
+    licence: Seconds
+    window: Seconds
+    protection: Protection
+    wall: float
+    """Unix time, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Maintenance: nobody starts a master (``pause.json``)."""
+
+    who: str
+    why: str
+    until_wall: float | None
+
+
+class LockKind(Enum):
+    """Whose ``lock`` lies in the spool directory."""
+
+    ABSENT = "absent"
+    CLAIM = "claim"
+    """Names an epoch of this project."""
+    FOREIGN = "foreign"
+    """Empty or of unknown content: a regular shutdown, or an ancestor at work (PROTOCOL rule 16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The spool's ``lock`` as last read."""
+
+    kind: LockKind
+    epoch: Epoch | None = None
+    nonce: str = ""
+    wall: float | None = None
+    """Modification time, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatReading:
+    """One read of the heartbeat, dated on both sides (PROTOCOL rule 2)."""
+
+    value: int | Unknown
+    issued: Instant
+    completed: Instant
+
+
+class ProbeOutcome(Enum):
+    """What the old master's port says."""
+
+    ANSWERS = "answers"
+    REFUSES = "refuses"
+    """Connection refused, or host or network unreachable: nobody is there."""
+    SILENT = "silent"
+    """Accepts and never answers, or drops everything, until ``probe_timeout``."""
+    UNRESOLVABLE = "unresolvable"
+    """The name has no address: doubt, never a reason to act."""
+
+
+class ExitKind(Enum):
+    """How the master's process ended, as far as anybody saw."""
+
+    RUNNING = "running"
+    CLEAN = "clean"
+    """Exit status 0."""
+    FAILED = "failed"
+    """Another status, or a signal."""
+    UNSEEN = "unseen"
+    """Gone, and nobody was there to collect the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """What /proc shows of the processes of one epoch on this host."""
+
+    master: ExitKind
+    master_pid: int | None
+    scheduler: ExitKind | None
+    """None where the pair has no second program, or it was not started yet."""
+    alive: int
+    """Number of live processes that carry the epoch's nonce, strays included."""

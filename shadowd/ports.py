@@ -1,0 +1,149 @@
+"""What the runtime needs of the world, as Protocols that ``adapters`` and ``sim`` implement.
+
+No port raises for what a hostile disk or network may do: such answers are ``Unknown`` values, because
+the machines decide on them. A port raises only for a programming error. Every call may block for as
+long as the world likes (a hung mount); the runtime never calls one on the decision thread.
+"""
+
+from typing import Protocol
+
+from shadowd.core.actions import Say
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import (
+    Claim,
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    NoticeKind,
+    PairView,
+    Pause,
+    ProbeOutcome,
+    Unknown,
+)
+
+
+class Clock(Protocol):
+    """The two clocks of this host; nothing else in the package reads one."""
+
+    def now(self) -> Instant:
+        """Return CLOCK_BOOTTIME in seconds: never goes back, counts suspended time."""
+        ...
+
+    def wall(self) -> float:
+        """Return Unix time in seconds, for people only."""
+        ...
+
+
+class ClaimLog(Protocol):
+    """Write-once records of one cell: claims and notices (PROTOCOL, "Records")."""
+
+    def list(self) -> Ledger | Unknown:
+        """Return a fresh listing; Unknown where the directory itself cannot be read."""
+        ...
+
+    def claim(self, claim: Claim) -> Claim | Unknown:
+        """Create the claim if its number is free; return the claim that holds the number now.
+
+        Ours came back: we hold it, even if the server's reply was lost. Unknown: nobody can say.
+        """
+        ...
+
+    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Create the notice if absent; None once one of this epoch and kind is on disk."""
+        ...
+
+
+class CellFiles(Protocol):
+    """The cell's own files, the ancestor's among them (GRIDENGINE.md, "Files")."""
+
+    def read_lock(self) -> Lock | Unknown:
+        """Read the spool's lock."""
+        ...
+
+    def read_beat(self) -> int | Unknown:
+        """Read the heartbeat counter."""
+        ...
+
+    def read_active(self) -> Host | Unknown:
+        """Read act_qmaster as a canonical host name."""
+        ...
+
+    def read_shadows(self) -> tuple[Host, ...] | Unknown:
+        """Read shadow_masters as canonical host names, in order."""
+        ...
+
+    def read_pause(self) -> Pause | Unknown | None:
+        """Read the pause record; None where there is none."""
+        ...
+
+    def resident(self) -> int | None:
+        """Return the pid of a live master of this cell here that no epoch of ours started."""
+        ...
+
+    def place_lock(self, epoch: Epoch, nonce: str) -> Lock | Unknown:
+        """Create the lock naming this claim, replacing one of a lower epoch; return what lies there.
+
+        A link of a complete private file, read back on any error (PROTOCOL rule 17). A foreign lock is
+        returned, never touched.
+        """
+        ...
+
+    def clear_lock(self) -> Unknown | None:
+        """Remove a lock that names any claim, by rename aside, read, link back (PROTOCOL rule 18)."""
+        ...
+
+    def publish(self, host: Host, record: bytes) -> Unknown | None:
+        """Replace ``hosts/<host>.json`` atomically: what this daemon last thought, for people."""
+        ...
+
+
+class MasterProbe(Protocol):
+    """Asks a host whether its master answers."""
+
+    def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
+        """Return the outcome and a detail for people, within ``probe_timeout``, DNS included."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts, finds and stops the pair on this host; recognises processes by epoch and nonce."""
+
+    def launch(self, epoch: Epoch, nonce: str) -> Unknown | None:
+        """Start the master program; None when it was executed (not when it is ready)."""
+        ...
+
+    def launch_scheduler(self, epoch: Epoch, nonce: str) -> Unknown | None:
+        """Start the second of the pair; None also where the cell has none."""
+        ...
+
+    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
+        """Look for live processes of the epoch."""
+        ...
+
+    def stop(self, epoch: Epoch, nonce: str) -> PairView:
+        """SIGKILL all processes of the epoch, wait a bounded moment, return what is left."""
+        ...
+
+
+class Identity(Protocol):
+    """Who this daemon is, for the records that it writes."""
+
+    cell: str
+    host: Host
+    machine_id: str
+    boot_id: str
+    pid: int
+    start_token: str
+
+    def nonce(self) -> str:
+        """Return a fresh random word, for one claim."""
+        ...
+
+
+class Journal(Protocol):
+    """Where a cell's lines go; never blocks."""
+
+    def say(self, line: Say) -> None:
+        """Write one line to every log of the cell."""
+        ...
