@@ -1,1 +1,74 @@
-"""To be written by its owner."""
+"""The takeover protocol: decisions only. This docstring is its manual.
+
+One cell on one host is two machines. **Shadow** watches the master's heartbeat and takes over; **Guard**
+looks after the master that runs here. Both are driven by the same four calls of ``core.cell.Cell``::
+
+    step(event, now) -> actions      something happened
+    tick(now)        -> actions      something is due
+    deadline()       -> instant      when tick will have something to do
+    snapshot()       -> snapshot     what it thinks, for people
+
+Time is an argument. Nothing in here reads a clock or a file, starts a thread, logs or draws a random
+number; a test needs nothing but values. Every action is answered by one event, sooner, later or never, and
+a machine never depends on an answer coming: dates do.
+
+States (``core.table`` has the rows with their reasons; a test compares the two)::
+
+    STANDBY ──▶ STALE ──▶ VERIFYING ──▶ CLAIMING ──▶ ACCOUNTING ──▶ LAUNCHING ──▶ ACTIVE
+
+    STANDBY     -> STALE       silent, death_notice, asked
+    STANDBY     -> ACTIVE      attached
+    STANDBY     -> LAUNCHING   resumed
+    STALE       -> VERIFYING   delay_over, death_notice, asked
+    STALE       -> STANDBY     beat_moved, and every refusal of an operator's request
+    STALE       -> ACTIVE      attached
+    STALE       -> LAUNCHING   resumed
+    VERIFYING   -> CLAIMING    all_clear
+    VERIFYING   -> STANDBY     beat_moved, master_answers, and every refusal
+    CLAIMING    -> ACCOUNTING  won
+    CLAIMING    -> STANDBY     lost, claim_unknown
+    ACCOUNTING  -> LAUNCHING   accounted
+    ACCOUNTING  -> STANDBY     every reason to abandon
+    LAUNCHING   -> ACTIVE      confirmed
+    LAUNCHING   -> STANDBY     launch_failed, launch_timeout, and every reason to abandon
+    ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over
+
+The rules, by the numbers that comments all over the package use, and where each lives:
+
+Time
+    1.  Silence is a sum over completed reads that show the same beat; an interval longer than two checks
+        adds nothing, a reply issued before one already used is dropped, any change is life. ``silence``
+    2.  Shadows date a beat late (completion of the first read that shows it), guards date an advance early
+        (issue of the latest read that still showed the old value). ``silence``, ``guard``, ``launching``
+    3.  Every interval is CLOCK_BOOTTIME of one host, rates may differ by 1 %; no clocks are compared.
+        ``values.DRIFT``
+
+Becoming master
+    4.  Verify before claiming: lock first, then beat, act_qmaster, shadow list, pause, probe. ``watch``,
+        and the order of reads in ``runtime.executor``
+    5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
+    6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
+    7.  Account for everyone who might be running. ``accounts``
+    8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
+        A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
+
+Guarding
+    9.  The master lives while its beat is read back advanced within its lease. ``guard``
+    10. A higher claim that is not ``failed`` stops the master. ``guard``
+    11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. ``guard``
+    12. An outcome is written when no process of the epoch is left; ``stopped`` binds without the lock;
+        ``died`` and ``stepped_down`` of the last confirmed epoch skip the timers, ``failed`` does not.
+        ``guard``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens
+        nothing, and a beat that moves after an outcome overtakes it: somebody started a master by hand.
+    14. A daemon that comes back recognises its master by epoch and nonce, and closes what is left. ``own``
+    15. A listing that lost records, or holds another cell's: no bid, alarm. ``memory``, ``eligibility``
+
+The ancestor's lock
+    16. Empty or unknown content: hands off. ``eligibility``, ``bid``
+    17. Ours is a link of a complete file, placed within the licence. ``bid``, ``adapters.lockfile``
+    18. Cleared by rename aside, read, link back; a guard clears one that names a claim. ``guard``
+
+What the guard does not do yet: local restarts, adopting a master that it did not start (rule 13), and
+enforcing a lease across its own restart (the end of rule 9). Until then a daemon that finds its master
+running counts the lease from that moment.
+"""

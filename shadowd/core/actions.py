@@ -24,6 +24,11 @@ class Observe:
 
 
 @dataclass(frozen=True, slots=True)
+class ListEpochs:
+    """Read only the listing, to see death notices between two checks. → ``Listed``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Ask the master at this host whether it answers, within ``probe_timeout``. → ``Probed``."""
 
@@ -118,6 +123,7 @@ class Say:
 
 Action = (
     Observe
+    | ListEpochs
     | Probe
     | MakeClaim
     | WriteNotice

@@ -38,6 +38,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The listing alone."""
+
+    issued: Instant
+    ledger: Ledger | Unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """The probe's outcome, within its time limit."""
 
@@ -114,6 +122,7 @@ class Woken:
 
 Event = (
     Observed
+    | Listed
     | Probed
     | ClaimAnswered
     | NoticeAnswered

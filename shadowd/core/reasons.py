@@ -5,12 +5,13 @@ The value is the stable word (for ``--json``, filters and the runbook); ``text``
 """
 
 from enum import Enum
+from typing import Self
 
 
 class Reason(Enum):
     """Every reason that a transition, a refusal or an alarm can have."""
 
-    def __new__(cls, word: str, text: str) -> "Reason":
+    def __new__(cls, word: str, text: str) -> Self:
         """Make the word the value, so that ``Reason("lost")`` works, and keep the text beside it."""
         member = object.__new__(cls)
         member._value_ = word
@@ -21,7 +22,7 @@ class Reason(Enum):
 
     # The life of a bid.
     STARTED = ("started", "the daemon started")
-    BEATING = ("beating", "the master's heartbeat moves")
+    BEATING = ("beating", "the master's heartbeat moved a moment ago")
     BEAT_MOVED = ("beat_moved", "the heartbeat moved again")
     SILENT = ("silent", "the heartbeat has not moved for stale_after")
     DELAY_OVER = ("delay_over", "the heartbeat has not moved for the whole delay")
@@ -32,9 +33,11 @@ class Reason(Enum):
     LOST = ("lost", "another host holds the claim")
     CLAIM_UNKNOWN = ("claim_unknown", "nobody could say who holds the claim")
     SUPERSEDED = ("superseded", "a later epoch was claimed")
+    ACTIVE_CHANGED = ("active_changed", "act_qmaster names another host now: somebody started a master")
     LICENCE_OVER = ("licence_over", "the claim's licence ran out before the launch")
     ACCOUNTED = ("accounted", "everyone who might run a master is accounted for")
     CONFIRMED = ("confirmed", "the new master runs and beats")
+    RESUMED = ("resumed", "a launch of this host's own epoch was found under way")
     ATTACHED = ("attached", "a master of this host's own epoch was found running")
     LAUNCH_FAILED = ("launch_failed", "the master could not be started")
     LAUNCH_TIMEOUT = ("launch_timeout", "the master was not confirmed within launch_timeout")
@@ -60,13 +63,11 @@ class Reason(Enum):
     WINDOW_OPEN = ("window_open", "another host's claim is still open")
     BACKING_OFF = ("backing_off", "the last attempt failed; the next one waits")
     OWES_OUTCOME = ("owes_outcome", "the outcome of our own last epoch is not on disk yet")
-    UNACCOUNTED = ("unaccounted", "somebody who might run a master has not answered")
 
     # The guard.
     GUARDING = ("guarding", "the master of this host is looked after")
     LEASE_OVER = ("lease_over", "the master's beat was not seen to advance within its lease")
     MASTER_ENDED = ("master_ended", "the master's process ended")
     SHUT_DOWN_HERE = ("shut_down_here", "the master was shut down in an orderly way")
-    STEPPED_DOWN = ("stepped_down", "the master was stopped because it was replaced")
     UNKILLABLE = ("unkillable", "processes of the old master do not die")
     SCHEDULER_FAILED = ("scheduler_failed", "the scheduler could not be started")

@@ -124,7 +124,7 @@ class Timing:
             (
                 "retry_limit",
                 self.retry_limit >= self.retry_after,
-                f"retry_limit ({self.retry_limit:g} s) must not be below retry_after ({self.retry_after:g} s)",
+                f"retry_limit ({self.retry_limit:g} s) must be at least retry_after ({self.retry_after:g} s)",
                 True,
             ),
             (
@@ -151,8 +151,8 @@ class Timing:
             (
                 "lease",
                 self.handover < self.earliest,
-                f"a guarded master may live {self.handover:g} s after its last beat, longer than the earliest "
-                f"takeover ({self.earliest:g} s): shadows wait for the longer of the two",
+                f"a guarded master may live {self.handover:g} s after its last beat, longer than the "
+                f"earliest takeover ({self.earliest:g} s): shadows wait for the longer of the two",
                 self.lease > 3 * self.beat_interval,
             ),
             (

@@ -1,0 +1,303 @@
+"""One attempt to become the master: from the claim to the last look before the launch.
+
+The order is PROTOCOL.md's "Becoming master": claim, account for everyone who might run, place the lock,
+announce, look again, launch. Each step tests the licence after a fresh listing and before it acts
+(rule 6). A bid never decides whether there *should* be a takeover: ``shadowd.core.shadow`` settled that
+before the claim. What happens from the launch on is ``shadowd.core.launching``'s part.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from shadowd.core.actions import Action, ClearLock, MakeClaim, Observe, PlaceLock, WriteNotice
+from shadowd.core.events import (
+    ClaimAnswered,
+    Event,
+    LockAnswered,
+    LockCleared,
+    NoticeAnswered,
+    Observed,
+)
+from shadowd.core.launching import LOOK_AGAIN, Launching
+from shadowd.core.memory import Memory
+from shadowd.core.reasons import Reason
+from shadowd.core.timing import Timing
+from shadowd.core.values import (
+    NEVER,
+    ClaimReason,
+    Epoch,
+    Host,
+    Instant,
+    LockKind,
+    NoticeKind,
+    Protection,
+    Unknown,
+)
+
+
+class Phase(Enum):
+    """How far a bid has come; each phase awaits one answer."""
+
+    CLAIM = "claim"
+    ACCOUNT = "account"
+    LOCK = "lock"
+    ANNOUNCE = "announce"
+    LOOK = "look"
+    LAUNCH = "launch"
+    CLEAR = "clear"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the verification saw; anything else seen later ends the bid."""
+
+    beat: int | Unknown
+    active: Host | Unknown
+    guarded: Epoch | None
+    """The open confirmed epoch whose guard our claim may move to stop its master."""
+
+    def moved(self, seen: Observed) -> bool:
+        """Tell whether this round shows another beat; two unreadable ones are equal."""
+        known = not isinstance(self.beat, Unknown) or not isinstance(seen.beat.value, Unknown)
+        return known and seen.beat.value != self.beat
+
+    def doubtful(self, seen: Observed) -> bool:
+        """Tell whether this round could not read something that the verification could."""
+        lost = isinstance(seen.beat.value, Unknown) and not isinstance(self.beat, Unknown)
+        return lost or any(isinstance(part, Unknown) for part in (seen.ledger, seen.lock, seen.active))
+
+
+class Bid:
+    """The attempt for one epoch. ``ending`` says how it ended once the phase is DONE."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Epoch,
+        host: Host,
+        timing: Timing,
+        memory: Memory,
+        verified: Verified,
+        now: Instant,
+        has_scheduler: bool = True,
+    ) -> None:
+        self.epoch = epoch
+        self.nonce = ""
+        self.phase = Phase.CLAIM
+        self.ending: Reason | None = None
+        self.detail = ""
+        self.began = now
+        """Before the link: licence and lease run from here (PROTOCOL rules 6 and 9)."""
+        self.lease_from = now
+        self.licence_ends = Instant(now + timing.licence)
+        self.claimed = False
+        self.launching: Launching | None = None
+        self._host = host
+        self._timing = timing
+        self._memory = memory
+        self._verified = verified
+        self._has_scheduler = has_scheduler
+        self._lock_placed = False
+        self._wake = NEVER
+        self._awaiting: type[Event] | None = None
+        self._moved_at: Instant | None = None
+
+    def claim(self, reason: ClaimReason) -> tuple[Action, ...]:
+        """Begin: ask for the claim."""
+        self._awaiting = ClaimAnswered
+        return (
+            MakeClaim(
+                epoch=self.epoch,
+                reason=reason,
+                supersedes=self._memory.ledger.highest,
+                lease=self._timing.lease,
+                licence=self._timing.licence,
+                window=self._timing.window,
+                protection=Protection.GUARDED,
+            ),
+        )
+
+    def resume(self, nonce: str, now: Instant) -> tuple[Action, ...]:
+        """Begin at the confirmation: a restarted daemon found its launch under way (PROTOCOL rule 14)."""
+        self.nonce = nonce
+        self.claimed = True
+        self._lock_placed = True
+        self.phase = Phase.LAUNCH
+        self.launching = self._launching()
+        return self.launching.resume(now)
+
+    def deadline(self) -> Instant:
+        """Return when ``tick`` has something to do."""
+        if self.phase is Phase.LAUNCH and self.launching is not None:
+            return self.launching.deadline()
+        return self._wake
+
+    def tick(self, now: Instant) -> tuple[Action, ...]:
+        """Do what is due by time."""
+        if self.phase is Phase.LAUNCH and self.launching is not None:
+            return self._after_launch(self.launching.tick(now))
+        if now < self._wake:
+            return ()
+        self._wake = NEVER
+        return self._ask(Observe(), Observed)
+
+    def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        """Take one answer; answers that this phase does not await are late and dropped."""
+        if self.phase is Phase.LAUNCH and self.launching is not None:
+            return self._after_launch(self.launching.step(event, now))
+        if type(event) is not self._awaiting:
+            return ()
+        self._awaiting = None
+        match event:
+            case ClaimAnswered():
+                return self._claimed(event)
+            case Observed():
+                return self._observed(event, now)
+            case LockAnswered():
+                return self._locked(event, now)
+            case NoticeAnswered():
+                return self._announced(event)
+            case _:
+                return self._end()
+
+    def _claimed(self, event: ClaimAnswered) -> tuple[Action, ...]:
+        if isinstance(event.claim, Unknown):
+            self.ending, self.detail = Reason.CLAIM_UNKNOWN, event.claim.detail
+            return self._end()
+        if not event.won:
+            self.ending, self.detail = Reason.LOST, event.claim.host
+            return self._end()
+        self.nonce = event.nonce
+        self.claimed = True
+        self.phase = Phase.ACCOUNT
+        return self._ask(Observe(), Observed)
+
+    def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        against = self._against(seen, now)
+        if against is not None:
+            return self._give_up(against)
+        if self._verified.doubtful(seen):
+            return self._later(now)
+        return self._account(seen, now) if self.phase is Phase.ACCOUNT else self._look(seen, now)
+
+    def _account(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        if self._verified.moved(seen):
+            ended = self._guard_answer(now)
+            if ended is not None:
+                return ended
+            self._verified = Verified(seen.beat.value, self._verified.active, None)
+        if self._memory.unsettled(own=self.epoch, step_down=self._timing.step_down_timeout, now=now):
+            return self._later(now)
+        self.phase = Phase.LOCK
+        return self._ask(PlaceLock(self.epoch, self.nonce), LockAnswered)
+
+    def _guard_answer(self, now: Instant) -> tuple[Action, ...] | None:
+        """After a moved beat: None once the old guard has said that its master is gone (rule 8).
+
+        Our claim may have made that guard stop a healthy master, so giving up at once could leave none.
+        """
+        guarded = self._verified.guarded
+        record = self._memory.ledger.get(guarded) if guarded is not None else None
+        if record is None:
+            return self._give_up(Reason.BEAT_MOVED)
+        if record.outcome is NoticeKind.STOPPED:
+            return self._give_up(Reason.SHUT_DOWN)
+        if not record.open:
+            return None
+        if self._moved_at is None:
+            self._moved_at = now
+        if now < self._moved_at + self._timing.step_down_timeout:
+            return self._later(now)
+        return self._give_up(Reason.BEAT_MOVED)
+
+    def _locked(self, event: LockAnswered, now: Instant) -> tuple[Action, ...]:
+        lock = event.lock
+        self._lock_placed = True  # even if unknown: perhaps it was, and clearing looks before it takes
+        if isinstance(lock, Unknown):
+            return self._give_up(Reason.LOCK_UNKNOWN, lock.detail)
+        if lock.kind is not LockKind.CLAIM or lock.nonce != self.nonce:
+            self._lock_placed = False
+            return self._give_up(Reason.LOCKED)
+        if now >= self.licence_ends:
+            return self._give_up(Reason.LICENCE_OVER)
+        self.phase = Phase.ANNOUNCE
+        return self._ask(WriteNotice(self.epoch, NoticeKind.LAUNCHING), NoticeAnswered)
+
+    def _announced(self, event: NoticeAnswered) -> tuple[Action, ...]:
+        if event.problem is not None:
+            return self._give_up(Reason.NOTICE_FAILED, event.problem.detail)
+        self.phase = Phase.LOOK
+        return self._ask(Observe(), Observed)
+
+    def _look(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        """List, then test the licence, then act (rule 6): the last look, under the lock."""
+        if self._verified.moved(seen):
+            return self._give_up(Reason.BEAT_MOVED)
+        if isinstance(seen.lock, Unknown) or seen.lock.nonce != self.nonce:
+            return self._give_up(Reason.LOCKED)
+        self.phase = Phase.LAUNCH
+        self.launching = self._launching()
+        return self.launching.begin(now)
+
+    def _launching(self) -> Launching:
+        return Launching(
+            epoch=self.epoch,
+            nonce=self.nonce,
+            host=self._host,
+            launch_timeout=self._timing.launch_timeout,
+            memory=self._memory,
+            old_beat=self._verified.beat,
+            has_scheduler=self._has_scheduler,
+        )
+
+    def _after_launch(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        if self.launching is None or self.launching.ending is None:
+            return actions
+        self.detail = self.launching.detail
+        if self.launching.ending is Reason.CONFIRMED:
+            self.ending = Reason.CONFIRMED
+            self.lease_from = self.launching.unmoved or self.began
+            return (*actions, *self._end())
+        return (*actions, *self._give_up(self.launching.ending, self.detail))
+
+    def _against(self, seen: Observed, now: Instant) -> Reason | None:
+        """Return what forbids going on, in a round that was listed before the licence is tested."""
+        if not isinstance(seen.ledger, Unknown):
+            if seen.ledger.highest > self.epoch:
+                return Reason.SUPERSEDED
+            if seen.ledger.get(self.epoch) is None:
+                return Reason.LEDGER_SHRANK
+        if now >= self.licence_ends:
+            return Reason.LICENCE_OVER
+        if not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN:
+            return Reason.LOCKED
+        if seen.pause is not None and not isinstance(seen.pause, Unknown):
+            return Reason.PAUSED
+        if not isinstance(seen.active, Unknown) and seen.active != self._verified.active:
+            return Reason.ACTIVE_CHANGED
+        return Reason.RESIDENT if seen.resident is not None else None
+
+    def _give_up(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
+        """End the bid for this reason; whatever ran of it is stopped already."""
+        self.ending = reason
+        self.detail = detail
+        self._wake = NEVER
+        if not self._lock_placed:
+            return self._end()
+        self.phase = Phase.CLEAR
+        return self._ask(ClearLock(), LockCleared)
+
+    def _later(self, now: Instant) -> tuple[Action, ...]:
+        self._wake = Instant(now + LOOK_AGAIN)
+        return ()
+
+    def _ask(self, action: Action, answer: type[Event]) -> tuple[Action, ...]:
+        self._awaiting = answer
+        return (action,)
+
+    def _end(self) -> tuple[Action, ...]:
+        self.phase = Phase.DONE
+        self._awaiting = None
+        self._wake = NEVER
+        return ()

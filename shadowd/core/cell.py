@@ -1,0 +1,95 @@
+"""One cell on one host: the shadow and, while a master of ours runs here, its guard.
+
+Events go to whoever is at work; when the guard is done its outcome becomes the shadow's debt. This is the
+face of the core: ``step``, ``tick``, ``deadline`` and ``snapshot`` are all that the runtime calls.
+"""
+
+from shadowd.core.actions import Action
+from shadowd.core.events import Event, Observed, TakeoverAsked, Woken
+from shadowd.core.guard import Guard
+from shadowd.core.shadow import Shadow
+from shadowd.core.snapshot import Refusal, Snapshot, Timer
+from shadowd.core.timing import Timing
+from shadowd.core.values import Instant, Problem, Protection, Unknown
+from shadowd.core.watch import Policy
+
+
+class Cell:
+    """The machines of one cell on this host."""
+
+    def __init__(self, timing: Timing, policy: Policy, *, now: Instant) -> None:
+        self._timing = timing
+        self._policy = policy
+        self._shadow = Shadow(timing, policy, now=now)
+        self._guard: Guard | None = None
+        self._now = now
+
+    def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        """Take one event and return what to do about it."""
+        self._advance(now)
+        if self._guard is None or isinstance(event, TakeoverAsked):
+            return self._follow(self._shadow.step(event, now), now)
+        if isinstance(event, Woken):
+            return self._follow(self._guard.look(now), now)
+        if isinstance(event, Observed):
+            self._shadow.memory.absorb(event)
+        return self._follow(self._guard.step(event, now), now)
+
+    def tick(self, now: Instant) -> tuple[Action, ...]:
+        """Do what is due by time."""
+        self._advance(now)
+        machine = self._guard or self._shadow
+        return self._follow(machine.tick(now), now)
+
+    def deadline(self) -> Instant:
+        """Return when ``tick`` has something to do."""
+        return (self._guard or self._shadow).deadline()
+
+    def snapshot(self) -> Snapshot:
+        """Return what these machines think now, for people."""
+        shadow, seen = self._shadow, self._shadow.memory.round
+        nothing = Unknown(Problem.MISSING, "nothing was read yet")
+        timer, due = shadow.timer() if self._guard is None else (Timer.LEASE, self._guard.lease_ends)
+        last = shadow.memory.ledger.last_confirmed
+        holder = last if last is not None and last.open else None
+        claim = None if holder is None or isinstance(holder.claim, Unknown) else holder.claim
+        return Snapshot(
+            state=shadow.course.state,
+            reason=shadow.course.reason,
+            since=shadow.course.since,
+            refusals=self._refusals(),
+            timer=timer,
+            due=due,
+            silence=shadow.memory.silence.total,
+            beat=nothing if seen is None else seen.beat.value,
+            active=nothing if seen is None else seen.active,
+            epoch=shadow.memory.peak,
+            master=None if claim is None else claim.host,
+            protection=Protection.NONE if claim is None else claim.protection,
+            lock=nothing if seen is None else seen.lock,
+            pause=None if seen is None else seen.pause,
+            observed=None if seen is None else seen.completed,
+            attempts=shadow.watch.attempts,
+        )
+
+    def _refusals(self) -> tuple[Refusal, ...]:
+        return () if self._guard is not None else self._shadow.watch.refusals
+
+    def _advance(self, now: Instant) -> None:
+        assert now >= self._now, "time is an argument, and it never goes back"  # noqa: S101 - an invariant
+        self._now = now
+
+    def _follow(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
+        reign = self._shadow.reign
+        if self._guard is None:
+            if reign is None:
+                return actions
+            self._guard = Guard(
+                self._timing, epoch=reign.epoch, nonce=reign.nonce, lease_from=reign.lease_from, now=now
+            )
+            return (*actions, *self._guard.tick(now))
+        guard = self._guard
+        if guard.outcome is None or guard.ending is None:
+            return actions
+        self._guard = None
+        return (*actions, *self._shadow.retire(guard.ending, guard.outcome, now))

@@ -1,0 +1,104 @@
+"""May this host bid now, and if not, what exactly speaks against it.
+
+Every check of PROTOCOL rules 4, 5, 12, 15 and 16 in the order in which a person would want to hear
+them. All that fail are returned, not only the first: ``status`` shows the whole list, so that nobody
+removes one obstacle at 3 a.m. only to meet the next.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shadowd.core.accounts import Account
+from shadowd.core.events import Observed
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Refusal
+from shadowd.core.values import Epoch, Host, Instant, LockKind, Seconds, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a shadow knows besides the round it just read."""
+
+    host: Host
+    observer: bool
+    unknown_beat_counts: bool
+    peak: Epoch
+    """The highest epoch ever listed."""
+    shut_down: bool
+    """The newest confirmed epoch was stopped on purpose, and no beat was seen since."""
+    accounts: tuple[Account, ...]
+    unresolvable: Host | None
+    """The host in act_qmaster that the last probe found no address for."""
+    retry_at: Instant
+    owes_outcome: bool
+    asked: bool
+    """An operator asked: back-off and a recorded shutdown do not bind, a fresh beat does."""
+    last_beat: Instant
+    fresh_beat: Seconds
+    """How long after a beat the master counts as beating, whoever asks."""
+
+
+def refusals(seen: Observed, known: Circumstances, now: Instant) -> tuple[Refusal, ...]:
+    """Return all that speaks against a bid by this host; empty means eligible."""
+    return (
+        *_records(seen, known),
+        *_files(seen, known),
+        *_hosts(seen, known),
+        *_waits(known, now),
+    )
+
+
+def _records(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
+    if isinstance(seen.ledger, Unknown):
+        yield _unreadable(Reason.CELL_UNREADABLE, seen.ledger)
+        return
+    for doubt in seen.ledger.doubts[:3]:
+        yield _unreadable(Reason.LEDGER_DOUBT, doubt)
+    if seen.ledger.highest < known.peak:
+        detail = f"epoch {known.peak} was there, now the highest is {seen.ledger.highest}"
+        yield Refusal(Reason.LEDGER_SHRANK, detail)
+
+
+def _files(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
+    if isinstance(seen.lock, Unknown):
+        yield _unreadable(Reason.LOCK_UNKNOWN, seen.lock)
+    elif seen.lock.kind is LockKind.FOREIGN:
+        yield Refusal(Reason.LOCKED)
+    if isinstance(seen.beat.value, Unknown) and not known.unknown_beat_counts:
+        yield _unreadable(Reason.BEAT_UNKNOWN, seen.beat.value)
+    if known.shut_down and not known.asked:
+        yield Refusal(Reason.SHUT_DOWN)
+    if isinstance(seen.pause, Unknown):
+        yield _unreadable(Reason.PAUSE_UNKNOWN, seen.pause)
+    elif seen.pause is not None:
+        yield Refusal(Reason.PAUSED, f"by {seen.pause.who}: {seen.pause.why}")
+    if seen.resident is not None:
+        yield Refusal(Reason.RESIDENT, f"pid {seen.resident}")
+
+
+def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
+    if isinstance(seen.shadows, Unknown):
+        yield _unreadable(Reason.SHADOWS_UNKNOWN, seen.shadows)
+    elif known.observer or known.host not in seen.shadows:
+        yield Refusal(Reason.NOT_A_SHADOW, "configured as observer" if known.observer else "")
+    if isinstance(seen.active, Unknown):
+        yield _unreadable(Reason.ACTIVE_UNKNOWN, seen.active)
+    elif seen.active == known.unresolvable:
+        yield Refusal(Reason.ACTIVE_UNKNOWN, f"{seen.active} has no address", known.retry_at)
+
+
+def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:
+    for account in known.accounts:
+        yield Refusal(account.reason, f"epoch {account.epoch} on {account.host}", account.until)
+    if known.owes_outcome:
+        yield Refusal(Reason.OWES_OUTCOME)
+    if known.retry_at > now and not known.asked:
+        yield Refusal(Reason.BACKING_OFF, until=known.retry_at)
+    beating_until = Instant(known.last_beat + known.fresh_beat)
+    if known.asked and beating_until > now:
+        yield Refusal(Reason.BEATING, until=beating_until)
+
+
+def _unreadable(reason: Reason, unknown: Unknown) -> Refusal:
+    detail = f" ({unknown.detail})" if unknown.detail else ""
+    return Refusal(reason, f"{unknown.subject}: {unknown.problem.value}{detail}")

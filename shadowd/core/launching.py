@@ -1,0 +1,230 @@
+"""The launch of a pair: execute the master, confirm it, add its scheduler, record it; or stop all of it.
+
+A launcher's exit status says nothing (sge_qmaster's parent returns 0 whatever happens: GRIDENGINE.md,
+"Start"), so a master counts as started only when its process is alive *and* act_qmaster names this host
+*and* the beat advanced *and* the lock is gone (PROTOCOL rule 8). A failed launch ends only when no
+process of the epoch is left.
+"""
+
+from enum import Enum
+
+from shadowd.core.actions import (
+    Action,
+    Inspect,
+    Launch,
+    LaunchScheduler,
+    Level,
+    Observe,
+    Say,
+    StopPair,
+    WriteNotice,
+)
+from shadowd.core.events import Event, Inspected, Launched, NoticeAnswered, Observed
+from shadowd.core.memory import Memory
+from shadowd.core.reasons import Reason
+from shadowd.core.values import (
+    NEVER,
+    Epoch,
+    ExitKind,
+    Host,
+    Instant,
+    LockKind,
+    NoticeKind,
+    PairView,
+    Seconds,
+    Unknown,
+)
+
+LOOK_AGAIN = Seconds(0.25)
+"""Between two looks while something is awaited that only time brings."""
+SETTLE = Seconds(3)
+"""A launched program whose processes are all gone for this long will not come back."""
+
+
+class Step(Enum):
+    """How far a launch has come; CONFIRM awaits two answers, each other step one."""
+
+    EXECUTE = "execute"
+    CONFIRM = "confirm"
+    COMPLETE = "complete"
+    RECORD = "record"
+    STOP = "stop"
+    DONE = "done"
+
+
+class Launching:
+    """The launch of one epoch. ``ending`` is CONFIRMED, or why nothing of it runs any more."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Epoch,
+        nonce: str,
+        host: Host,
+        launch_timeout: Seconds,
+        memory: Memory,
+        old_beat: int | Unknown,
+        has_scheduler: bool,
+    ) -> None:
+        self.at = Step.EXECUTE
+        self.ends = NEVER
+        self.ending: Reason | None = None
+        self.detail = ""
+        self.unmoved: Instant | None = None
+        """Issue of the latest read that still showed the old beat: dates the guard's lease (rule 2)."""
+        self._epoch = epoch
+        self._nonce = nonce
+        self._host = host
+        self._launch_timeout = launch_timeout
+        self._memory = memory
+        self._old_beat = old_beat
+        self._has_scheduler = has_scheduler
+        self._why = Reason.LAUNCH_FAILED
+        self._wake = NEVER
+        self._awaiting: set[type[Event]] = set()
+        self._round: Observed | None = None
+        self._pair: PairView | None = None
+        self._alive_at = Instant(0)
+        self._warned = False
+
+    def begin(self, now: Instant) -> tuple[Action, ...]:
+        """Execute the master."""
+        self.ends = Instant(now + self._launch_timeout)
+        return self._ask(Launch(self._epoch, self._nonce), answers={Launched})
+
+    def resume(self, now: Instant) -> tuple[Action, ...]:
+        """Go on at the confirmation of a master that is alive already."""
+        self.ends = Instant(now + self._launch_timeout)
+        return self._confirm_from(now)
+
+    def deadline(self) -> Instant:
+        """Return when ``tick`` has something to do."""
+        return self._wake if self.at is Step.STOP else min(self._wake, self.ends)
+
+    def tick(self, now: Instant) -> tuple[Action, ...]:
+        """Do what is due by time."""
+        if self.at is not Step.STOP and now >= self.ends:
+            return self._fail(Reason.LAUNCH_TIMEOUT, self._missing())
+        if now < self._wake:
+            return ()
+        self._wake = NEVER
+        if self.at is Step.STOP:
+            return self._ask(StopPair(self._epoch, self._nonce), answers={Inspected})
+        if self.at is Step.RECORD:
+            return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), answers={NoticeAnswered})
+        self._round = None
+        self._pair = None
+        looks = (Observe(), Inspect(self._epoch, self._nonce))
+        return self._ask(*looks, answers={Observed, Inspected})
+
+    def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        """Take one answer; those that are not awaited are late and dropped."""
+        if type(event) not in self._awaiting:
+            return ()
+        self._awaiting.discard(type(event))
+        match event:
+            case Launched() if self.at is Step.EXECUTE:
+                return self._executed(event, now)
+            case Launched():
+                return self._completed(event)
+            case Observed():
+                self._round = event
+                if event.beat.value == self._old_beat:
+                    self.unmoved = event.beat.issued
+                return self._confirm(now)
+            case Inspected():
+                return self._inspected(event.pair, now)
+            case _:
+                return self._recorded(event, now)
+
+    def _executed(self, event: Launched, now: Instant) -> tuple[Action, ...]:
+        if event.problem is not None:
+            return self._fail(Reason.LAUNCH_FAILED, f"{event.problem.subject}: {event.problem.detail}")
+        return self._confirm_from(now)
+
+    def _confirm_from(self, now: Instant) -> tuple[Action, ...]:
+        self.at = Step.CONFIRM
+        self._alive_at = now
+        self._wake = now
+        return self.tick(now)
+
+    def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
+        self._pair = pair
+        if self.at is Step.STOP:
+            return self._stopped(pair, now)
+        if pair.alive:
+            self._alive_at = now
+        elif pair.master is ExitKind.FAILED or now >= self._alive_at + SETTLE:
+            return self._fail(Reason.LAUNCH_FAILED, "the program ended before it was ready; see its log")
+        return self._confirm(now)
+
+    def _confirm(self, now: Instant) -> tuple[Action, ...]:
+        if self._round is None or self._pair is None:
+            return ()
+        if self._memory.ledger.superseder(self._epoch) is not None:
+            return self._fail(Reason.SUPERSEDED)
+        if self._missing():
+            self._wake = Instant(now + LOOK_AGAIN)
+            return ()
+        if not self._has_scheduler:
+            return self._record()
+        self.at = Step.COMPLETE
+        return self._ask(LaunchScheduler(self._epoch, self._nonce), answers={Launched})
+
+    def _missing(self) -> str:
+        """Return what is still missing of a started master, for people; empty when it is started."""
+        missing = []
+        if self._pair is None or self._pair.master is not ExitKind.RUNNING:
+            missing.append("no master process")
+        seen = self._round
+        if seen is None:
+            return ", ".join([*missing, "the cell's files were not read"])
+        if isinstance(seen.lock, Unknown) or seen.lock.kind is not LockKind.ABSENT:
+            missing.append("the lock is still there")
+        if seen.active != self._host:
+            missing.append("act_qmaster does not name this host")
+        if isinstance(seen.beat.value, Unknown) or seen.beat.value == self._old_beat:
+            missing.append("no beat")
+        return ", ".join(missing)
+
+    def _completed(self, event: Launched) -> tuple[Action, ...]:
+        if event.problem is None:
+            return self._record()
+        detail = f"{event.problem.subject}: {event.problem.detail}"
+        alarm = Say("scheduler.failed", Reason.SCHEDULER_FAILED, Level.ALARM, self._epoch, detail)
+        return (alarm, *self._record())
+
+    def _record(self) -> tuple[Action, ...]:
+        self.at = Step.RECORD
+        return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), answers={NoticeAnswered})
+
+    def _recorded(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        if isinstance(event, NoticeAnswered) and event.problem is None:
+            self.at = Step.DONE
+            self.ending = Reason.CONFIRMED
+        else:
+            self._wake = Instant(now + LOOK_AGAIN)
+        return ()
+
+    def _fail(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
+        self.at = Step.STOP
+        self._why = reason
+        self.detail = detail
+        self._wake = NEVER
+        return self._ask(StopPair(self._epoch, self._nonce), answers={Inspected})
+
+    def _stopped(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
+        if not pair.alive:
+            self.at = Step.DONE
+            self.ending = self._why
+            return ()
+        self._wake = Instant(now + 1)
+        if self._warned:
+            return ()
+        self._warned = True
+        detail = f"{pair.alive} processes left"
+        return (Say("master.unkillable", Reason.UNKILLABLE, Level.ALARM, self._epoch, detail),)
+
+    def _ask(self, *actions: Action, answers: set[type[Event]]) -> tuple[Action, ...]:
+        self._awaiting = answers
+        return actions

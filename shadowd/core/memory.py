@@ -1,0 +1,96 @@
+"""What a shadow remembers between two rounds: the ledger, its dates, the silence, and what overtook what.
+
+Dates are this host's: when *it* first listed an epoch, when *it* saw the beat change (PROTOCOL rules 1-3).
+An outcome binds (``stopped``) or hastens (``died``) only while nothing has lived since: a beat that moves
+after the outcome was listed, or a master that answers, overtakes it, for somebody started one by hand.
+"""
+
+from shadowd.core.accounts import Account, unsettled
+from shadowd.core.events import Observed
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.silence import Change, Silence
+from shadowd.core.values import Epoch, Instant, NoticeKind, Seconds, Unknown
+
+_DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
+
+
+class Memory:
+    """The past of one cell, as far as this host saw it."""
+
+    def __init__(self, silence: Silence, *, now: Instant) -> None:
+        self.silence = silence
+        self.ledger = Ledger()
+        self.round: Observed | None = None
+        """The last full round."""
+        self.peak = Epoch(0)
+        self._began = now
+        self._seen: dict[Epoch, Instant] = {}
+        self._listed = False
+        self._closed = Epoch(0)
+        self._inherited = False
+        """The outcome was there at our first listing: old news, which hastens nothing."""
+        self._beat_at_end: int | None = None
+        self._overtaken = False
+
+    @property
+    def last_beat(self) -> Instant:
+        """When the beat was seen to change last; our own beginning before the first read (rule 2)."""
+        return self.silence.changed if self.silence.changed is not None else self._began
+
+    def absorb(self, seen: Observed) -> Change:
+        """Take in one full round."""
+        self.round = seen
+        self.absorb_listing(seen.ledger, seen.completed)
+        change = self.silence.read(seen.beat)
+        if isinstance(seen.beat.value, int) and change is not Change.LATE:
+            self._compare_with_end(seen.beat.value)
+        return change
+
+    def absorb_listing(self, ledger: Ledger | Unknown, when: Instant) -> None:
+        """Take in one listing; ``when`` it was complete."""
+        if isinstance(ledger, Unknown):
+            return
+        self.ledger = ledger
+        self.peak = max(self.peak, ledger.highest)
+        self._seen = {record.epoch: self._seen.get(record.epoch, when) for record in ledger.records}
+        last = ledger.last_confirmed
+        if last is not None and not last.open and last.epoch != self._closed:
+            self._closed = last.epoch
+            self._inherited = not self._listed
+            self._beat_at_end = None
+            self._overtaken = False
+        self._listed = True
+
+    def answered(self, now: Instant) -> None:
+        """Count an answering master as a sign of life."""
+        self.silence.restart(now)
+        self._overtaken = True
+
+    @property
+    def shut_down(self) -> bool:
+        """True if the newest confirmed epoch is ``stopped`` and nothing lived since (rule 12)."""
+        return self._ended_as(frozenset({NoticeKind.STOPPED}))
+
+    @property
+    def death(self) -> bool:
+        """True if a fresh death notice allows the timers to be skipped (rule 12)."""
+        later_closed = all(not record.open for record in self.ledger.suspects)
+        return later_closed and not self._inherited and self._ended_as(_DEATHS)
+
+    def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
+        """Return who might still run a master (rules 5 and 7)."""
+        return unsettled(
+            self.ledger, own=own, seen=self._seen, last_beat=self.last_beat, step_down=step_down, now=now
+        )
+
+    def _ended_as(self, kinds: frozenset[NoticeKind]) -> bool:
+        last: EpochRecord | None = self.ledger.last_confirmed
+        return last is not None and last.outcome in kinds and not self._overtaken
+
+    def _compare_with_end(self, beat: int) -> None:
+        if not self._closed:
+            return
+        if self._beat_at_end is None:
+            self._beat_at_end = beat
+        elif beat != self._beat_at_end:
+            self._overtaken = True

@@ -1,0 +1,95 @@
+"""This host's own epochs: what runs of them, and which outcomes are still owed to the ledger.
+
+A daemon that comes back (restart, upgrade, reboot) recognises its master by epoch and nonce and otherwise
+closes what is left open (PROTOCOL rule 14). An outcome that could not be written is owed and tried again
+each second; until it is on disk this host bids for nothing.
+"""
+
+from shadowd.core.actions import Action, Inspect, WriteNotice
+from shadowd.core.events import Inspected, NoticeAnswered
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.values import (
+    NEVER,
+    Claim,
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    LockKind,
+    NoticeKind,
+    Seconds,
+    Unknown,
+)
+
+_AGAIN = Seconds(1)
+
+
+class OwnEpochs:
+    """The open epochs of this host and the outcomes it owes."""
+
+    def __init__(self, host: Host, machine_id: str) -> None:
+        self._host = host
+        self._machine_id = machine_id
+        self._owed: dict[Epoch, NoticeKind] = {}
+        self._owed_at = NEVER
+        self._unseen: list[Claim] = []
+
+    @property
+    def owes(self) -> bool:
+        """True while the outcome of an own epoch is not on disk."""
+        return bool(self._owed or self._unseen)
+
+    def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant) -> None:
+        """Remember to write this outcome."""
+        self._owed[epoch] = outcome
+        self._owed_at = now
+
+    def find(self, ledger: Ledger) -> None:
+        """Look the ledger through for own open epochs whose processes nobody has looked at."""
+        self._unseen = [
+            record.claim
+            for record in ledger.records
+            if record.open
+            and record.epoch not in self._owed
+            and not isinstance(record.claim, Unknown)
+            and record.claim.host == self._host
+            and record.claim.machine_id == self._machine_id
+        ]
+
+    def deadline(self) -> Instant:
+        """Return when ``due`` has something to do."""
+        return Instant(0) if self._unseen else self._owed_at
+
+    def due(self, now: Instant) -> Action | None:
+        """Return the next request to make, if any."""
+        if self._unseen:
+            return Inspect(self._unseen[0].epoch, self._unseen[0].nonce)
+        if now < self._owed_at:
+            return None
+        epoch, outcome = next(iter(self._owed.items()))
+        return WriteNotice(epoch, outcome)
+
+    def inspected(
+        self, event: Inspected, record: EpochRecord | None, lock: Lock | Unknown, now: Instant
+    ) -> Claim | None:
+        """Return the claim whose processes are alive, or owe the outcome of one that has none."""
+        claim = self._unseen.pop(0)
+        if event.pair.alive:
+            self._unseen = []
+            return claim
+        self.owe(claim.epoch, _outcome(record, lock), now)
+        return None
+
+    def paid(self, event: NoticeAnswered, now: Instant) -> None:
+        """Strike out an outcome that is on disk, or try again later."""
+        if event.problem is None:
+            self._owed.pop(event.epoch, None)
+        self._owed_at = Instant(now + _AGAIN) if self._owed else NEVER
+
+
+def _outcome(record: EpochRecord | None, lock: Lock | Unknown) -> NoticeKind:
+    """How an epoch ended that nobody watched: an empty lock is the mark of a clean exit (rule 12)."""
+    if record is None or not record.confirmed:
+        return NoticeKind.FAILED
+    clean = isinstance(lock, Lock) and lock.kind is LockKind.FOREIGN
+    return NoticeKind.STOPPED if clean else NoticeKind.DIED

@@ -1,0 +1,276 @@
+"""Watching: when to read the cell's files, when the silence is long enough, and the verification.
+
+One request is under way at a time; everything else is a matter of dates. Rounds are asked for at
+``min(next check, next deadline)``, so that a takeover begins when the silence *is* stale_after + delay and
+not up to a check later. What speaks against a bid is ``eligibility``'s part.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shadowd.core.actions import Action, Level, ListEpochs, Observe, Probe, Say
+from shadowd.core.course import Course
+from shadowd.core.eligibility import Circumstances, refusals
+from shadowd.core.events import Listed, Observed, Probed
+from shadowd.core.memory import Memory
+from shadowd.core.reasons import Reason
+from shadowd.core.silence import Change
+from shadowd.core.snapshot import Refusal, State, Timer
+from shadowd.core.timing import DelayApplies, Timing
+from shadowd.core.values import (
+    NEVER,
+    ClaimReason,
+    Host,
+    Instant,
+    ProbeOutcome,
+    Seconds,
+    Unknown,
+)
+
+_ROUNDING = 1e-6
+_SOONEST = Seconds(0.05)
+"""Two rounds are never closer than this, whatever the dates say."""
+_EARLY = Seconds(1)
+"""At most one early round in this time, however often the cell is woken."""
+_WAITS = frozenset(
+    {
+        Reason.LEASE_RUNS,
+        Reason.WINDOW_OPEN,
+        Reason.BACKING_OFF,
+        Reason.OWES_OUTCOME,
+        Reason.BEATING,
+        Reason.LOOKING,
+    }
+)
+"""Refusals that pass by themselves: no reason to tell anybody while the master beats."""
+_EVENTS = {
+    Reason.BEAT_UNKNOWN: "heartbeat.unknown",
+    Reason.LEDGER_DOUBT: "ledger.doubt",
+    Reason.LEDGER_SHRANK: "ledger.doubt",
+}
+_CLAIM_REASONS = {
+    Reason.DELAY_OVER: ClaimReason.SILENCE,
+    Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
+    Reason.ASKED: ClaimReason.TAKEOVER,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the configuration says besides durations."""
+
+    host: Host
+    machine_id: str
+    observer: bool = False
+    unknown_beat_counts: bool = False
+    death_skips_timers: bool = True
+    has_scheduler: bool = True
+
+
+class Watch:
+    """The states STANDBY, STALE and VERIFYING. ``cleared`` is set when a bid may begin."""
+
+    def __init__(
+        self, timing: Timing, policy: Policy, memory: Memory, course: Course, owes: Callable[[], bool]
+    ) -> None:
+        self.refusals: tuple[Refusal, ...] = (Refusal(Reason.LOOKING),)
+        self.attempts = 0
+        self.cleared: ClaimReason | None = None
+        self._timing = timing
+        self._policy = policy
+        self._memory = memory
+        self._course = course
+        self._owes = owes
+        self._next_check = course.since
+        self._next_list = course.since
+        self._last_check = Instant(course.since - _EARLY)
+        self._retry_at = course.since
+        self._unresolvable: Host | None = None
+        self._asked = False
+        self._cause = Reason.SILENT
+        self._standing: tuple[Reason, ...] = ()
+
+    def deadline(self) -> Instant:
+        """Return when ``due`` has something to do."""
+        return min(self._next_check, self._next_list if self._listens() else NEVER)
+
+    def due(self, now: Instant) -> Action | None:
+        """Return the next read to make, if any."""
+        if now >= self._next_check:
+            self._last_check = now
+            return Observe()
+        if self._listens() and now >= self._next_list:
+            return ListEpochs()
+        return None
+
+    def soon(self, now: Instant) -> None:
+        """Look early: something may have changed."""
+        self._next_check = min(self._next_check, max(now, Instant(self._last_check + _EARLY)))
+
+    def at_once(self, now: Instant) -> None:
+        """Look now: something did change."""
+        self._next_check = now
+
+    def ask(self, now: Instant) -> None:
+        """Let an operator skip the timers."""
+        self._asked = True
+        self._next_check = now
+
+    def timer(self) -> tuple[Timer, Instant]:
+        """Return which timer runs and when it is over, as far as can be told now."""
+        if self._course.state is State.STANDBY:
+            due = self._memory.silence.reaches(self._timing.stale_after)
+            return (Timer.NEXT_CHECK, self._next_check) if due is None else (Timer.STALE_AFTER, due)
+        due = self._memory.silence.reaches(self._bid_after()) or self._next_check
+        waits = [item.until for item in self.refusals if item.until is not None]
+        return Timer.TAKEOVER, max([due, *waits])
+
+    # --- answers -----------------------------------------------------------------------------------
+
+    def observed(self, seen: Observed, change: Change, now: Instant) -> tuple[Action, ...]:
+        """Judge one full round that the memory has taken in."""
+        if change is Change.MOVED:
+            self.attempts = 0
+            self._unresolvable = None
+        self.refusals = refusals(seen, self._circumstances(now), now)
+        said = self._say_standing()
+        if self._course.state is State.VERIFYING:
+            said = (*said, *self._verified(change, now))
+        else:
+            said = (*said, *self._judge(seen, now))
+        self._plan(now)
+        return said
+
+    def listed(self, event: Listed, now: Instant) -> None:
+        """Take in a listing between two checks: a fresh death notice makes the next round due."""
+        before = self._memory.death
+        self._memory.absorb_listing(event.ledger, now)
+        self._next_list = Instant(now + self._timing.notice_interval)
+        if self._memory.death and not before:
+            self._next_check = now
+
+    def probed(self, event: Probed, now: Instant) -> tuple[Action, ...]:
+        """Hear what the old master's port says."""
+        if event.outcome is ProbeOutcome.ANSWERS:
+            self._memory.answered(now)
+            return self._stand_down(Reason.MASTER_ANSWERS, f"{event.host} {event.detail}".strip(), now)
+        if event.outcome is ProbeOutcome.UNRESOLVABLE:
+            self._unresolvable = event.host
+            self.back_off(now)
+            return self._stand_down(Reason.ACTIVE_UNKNOWN, f"{event.host} {event.detail}".strip(), now)
+        return (Observe(),)
+
+    def back_off(self, now: Instant) -> None:
+        """Wait after a failed attempt: longer each time, and never for ever."""
+        self.attempts += 1
+        doubled = self._timing.retry_after * 2 ** min(self.attempts - 1, 16)
+        self._retry_at = Instant(now + min(self._timing.retry_limit, doubled))
+        self.bid_over(now)
+
+    def bid_over(self, now: Instant) -> None:
+        """Begin the delay where it applies after a bid that came to nothing."""
+        if self._timing.delay_applies is DelayApplies.AFTER_FAILED_BID:
+            self._retry_at = max(self._retry_at, Instant(now + self._timing.delay))
+
+    # --- judging -----------------------------------------------------------------------------------
+
+    def _judge(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        cause = self._find_cause()
+        if cause is None:
+            return () if self._course.state is State.STANDBY else self._course.go(Reason.BEAT_MOVED, now)
+        said: tuple[Action, ...] = ()
+        if self._course.state is State.STANDBY:
+            said = self._course.go(cause, now)
+        if cause is Reason.SILENT:
+            if self._memory.silence.total < self._bid_after() - _ROUNDING:
+                return said
+            cause = Reason.DELAY_OVER
+        if not self.refusals and not isinstance(seen.active, Unknown):
+            self._cause = cause
+            return (*said, *self._course.go(cause, now), Probe(seen.active))
+        if cause is Reason.ASKED:
+            return (*said, *self._refuse(now))
+        return said
+
+    def _find_cause(self) -> Reason | None:
+        if self._asked:
+            return Reason.ASKED
+        if self._policy.death_skips_timers and self._memory.death:
+            return Reason.DEATH_NOTICE
+        silent = self._memory.silence.total >= self._timing.stale_after - _ROUNDING
+        return Reason.SILENT if silent else None
+
+    def _verified(self, change: Change, now: Instant) -> tuple[Action, ...]:
+        if change is Change.MOVED:
+            return self._stand_down(Reason.BEAT_MOVED, "", now)
+        if self.refusals:
+            return self._refuse(now)
+        self._asked = False
+        self.cleared = _CLAIM_REASONS[self._cause]
+        return ()
+
+    def _refuse(self, now: Instant) -> tuple[Action, ...]:
+        return self._stand_down(self.refusals[0].reason, self.refusals[0].detail, now)
+
+    def _stand_down(self, reason: Reason, detail: str, now: Instant) -> tuple[Action, ...]:
+        self._asked = False
+        said = self._course.go(reason, now, detail=detail)
+        self._plan(now)
+        return said
+
+    def _circumstances(self, now: Instant) -> Circumstances:
+        return Circumstances(
+            host=self._policy.host,
+            observer=self._policy.observer,
+            unknown_beat_counts=self._policy.unknown_beat_counts,
+            peak=self._memory.peak,
+            shut_down=self._memory.shut_down,
+            accounts=self._memory.unsettled(own=None, step_down=self._timing.step_down_timeout, now=now),
+            unresolvable=self._unresolvable if now < self._retry_at else None,
+            retry_at=self._retry_at,
+            owes_outcome=self._owes(),
+            asked=self._asked,
+            last_beat=self._memory.last_beat,
+            fresh_beat=Seconds(2 * self._timing.beat_interval),
+        )
+
+    def _say_standing(self) -> tuple[Action, ...]:
+        """Say once what begins to speak against a takeover here, and once that nothing does any more."""
+        standing = tuple(item for item in self.refusals if item.reason not in _WAITS)
+        reasons = tuple(item.reason for item in standing)
+        if reasons == self._standing:
+            return ()
+        new = [item for item in standing if item.reason not in self._standing]
+        self._standing = reasons
+        if not standing:
+            return (Say("shadow.eligible", Reason.ALL_CLEAR),)
+        return tuple(
+            Say(_EVENTS.get(item.reason, "shadow.ineligible"), item.reason, Level.WARNING, None, item.detail)
+            for item in new
+        )
+
+    def _bid_after(self) -> Seconds:
+        return Seconds(self._timing.earliest + self._timing.stagger * self._rank())
+
+    def _rank(self) -> int:
+        seen = self._memory.round
+        if seen is None or isinstance(seen.shadows, Unknown) or self._policy.host not in seen.shadows:
+            return 0
+        return seen.shadows.index(self._policy.host)
+
+    def _listens(self) -> bool:
+        """Tell whether there is a guard whose death notice could come."""
+        last = self._memory.ledger.last_confirmed
+        return self._policy.death_skips_timers and last is not None and last.open
+
+    def _plan(self, now: Instant) -> None:
+        """Set the next round: at the next check, or at the next date that could change the verdict."""
+        dates = [Instant(self._last_check + self._timing.check_interval)]
+        standby = self._course.state is State.STANDBY
+        threshold = self._timing.stale_after if standby else self._bid_after()
+        reached = self._memory.silence.reaches(threshold)
+        if reached is not None and self._memory.silence.total < threshold - _ROUNDING:
+            dates.append(reached)
+        if not standby:
+            dates += [item.until for item in self.refusals if item.until is not None]
+        self._next_check = max(min(dates), Instant(now + _SOONEST))
