@@ -93,10 +93,6 @@ class CellFiles(Protocol):
         """Remove a lock that names any claim, by rename aside, read, link back (PROTOCOL rule 18)."""
         ...
 
-    def publish(self, host: Host, record: bytes) -> Unknown | None:
-        """Replace ``hosts/<host>.json`` atomically: what this daemon last thought, for people."""
-        ...
-
 
 class MasterProbe(Protocol):
     """Asks a host whether its master answers."""
@@ -146,4 +142,28 @@ class Journal(Protocol):
 
     def say(self, line: Say) -> None:
         """Write one line to every log of the cell."""
+        ...
+
+
+class Outlet(Protocol):
+    """Where a cell's records go, for ``status`` and for people."""
+
+    def write_local(self, record: bytes) -> None:
+        """Replace the state file in the local runtime directory."""
+        ...
+
+    def write_shared(self, record: bytes) -> None:
+        """Replace ``hosts/<host>.json`` in the shared directory."""
+        ...
+
+
+class Waker(Protocol):
+    """What the decision thread sleeps on."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after this long, or earlier when woken."""
+        ...
+
+    def wake(self) -> None:
+        """End the present or the next wait; safe from any thread and in a signal handler."""
         ...

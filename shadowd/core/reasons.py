@@ -71,3 +71,8 @@ class Reason(Enum):
     SHUT_DOWN_HERE = ("shut_down_here", "the master was shut down in an orderly way")
     UNKILLABLE = ("unkillable", "processes of the old master do not die")
     SCHEDULER_FAILED = ("scheduler_failed", "the scheduler could not be started")
+
+    # The daemon.
+    BROKEN = ("broken", "an internal error: this cell begins anew")
+    IO_STUCK = ("io_stuck", "a call does not return")
+    IO_RESUMED = ("io_resumed", "the call that hung has returned")

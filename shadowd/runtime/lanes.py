@@ -1,0 +1,85 @@
+"""The lanes of one cell: in each, one job at a time and in order; whichever hangs, the others go on.
+
+A lane that did not answer within ``io_timeout`` is *stuck*: nothing more is sent into it, its backlog is
+bounded, and people are told since when. Its answer, should it still come, is used like any other; the
+machines date their reads themselves.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shadowd.core.values import NEVER, Instant, Seconds
+from shadowd.ports import Clock
+from shadowd.runtime.executor import Lane
+from shadowd.runtime.workers import Job
+
+_BACKLOG = 16
+"""Droppable jobs that may wait in a lane."""
+
+
+@dataclass(slots=True)
+class _Track:
+    waiting: deque[Job] = field(default_factory=deque)
+    since: Instant | None = None
+    """When the job under way was begun."""
+
+
+class Lanes:
+    """All lanes of a cell. Used on the decision thread only; workers come back through ``post``."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        submit: Callable[[Job], None],
+        post: Callable[[Job], None],
+        timeout: Seconds,
+    ) -> None:
+        self._clock = clock
+        self._submit = submit
+        self._post = post
+        self._timeout = timeout
+        self._tracks = {lane: _Track() for lane in Lane}
+
+    def send(self, lane: Lane, job: Callable[[], Job], *, droppable: bool = False) -> None:
+        """Queue a job; what it returns is run on the decision thread.
+
+        ``droppable``: nobody waits for it, so a lane with a long backlog forgets it.
+        """
+        track = self._tracks[lane]
+        if droppable and len(track.waiting) >= _BACKLOG:
+            return
+
+        def run() -> None:
+            then = job()
+            self._post(lambda: self._finish(track, then))
+
+        track.waiting.append(run)
+        if track.since is None:
+            self._next(track)
+
+    def stuck(self, now: Instant) -> dict[Lane, Instant]:
+        """Return the lanes that hang, each with the moment since when."""
+        return {
+            lane: track.since
+            for lane, track in self._tracks.items()
+            if track.since is not None and now >= track.since + self._timeout
+        }
+
+    def deadline(self, now: Instant) -> Instant:
+        """Return when the next lane will count as stuck."""
+        ends = (
+            Instant(track.since + self._timeout) for track in self._tracks.values() if track.since is not None
+        )
+        return min((end for end in ends if end > now), default=NEVER)
+
+    def _finish(self, track: _Track, then: Job) -> None:
+        track.since = None
+        if track.waiting:
+            self._next(track)
+        then()
+
+    def _next(self, track: _Track) -> None:
+        track.since = self._clock.now()
+        self._submit(track.waiting.popleft())

@@ -1,0 +1,92 @@
+"""A snapshot as the JSON record that ``hosts/<host>.json`` and the local state file hold.
+
+Here this host's instants become wall-clock times, for people only; no decision ever reads them back.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from shadowd.core.snapshot import Refusal, Snapshot
+from shadowd.core.timing import Timing
+from shadowd.core.values import Instant, Lock, Pause, Unknown
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Who publishes: the unchanging part of a record."""
+
+    cell: str
+    kind: str
+    host: str
+    version: str
+    pid: int
+    boot_id: str
+    timing: Timing
+
+
+def encode(
+    snapshot: Snapshot, publisher: Publisher, *, now: Instant, wall: float, io_stuck: Instant | None
+) -> bytes:
+    """Return the record, one line of JSON."""
+
+    def at(instant: Instant | None) -> float | None:
+        if instant is None or abs(instant) == float("inf"):
+            return None
+        return round(wall + instant - now, 3)
+
+    beat, active = snapshot.beat, snapshot.active
+    record = {
+        "format": FORMAT,
+        "cell": publisher.cell,
+        "kind": publisher.kind,
+        "host": publisher.host,
+        "version": publisher.version,
+        "pid": publisher.pid,
+        "boot_id": publisher.boot_id,
+        "wall": round(wall, 3),
+        "state": snapshot.state.value,
+        "reason": snapshot.reason.value,
+        "text": snapshot.reason.text,
+        "since": at(snapshot.since),
+        "refusals": [_refusal(item, at(item.until)) for item in snapshot.refusals],
+        "timer": {"name": snapshot.timer.value, "due": at(snapshot.due)},
+        "silence": round(snapshot.silence, 3),
+        "beat": None if isinstance(beat, Unknown) else beat,
+        "beat_problem": f"{beat.subject}: {beat.problem.value}" if isinstance(beat, Unknown) else None,
+        "active": None if isinstance(active, Unknown) else active,
+        "epoch": snapshot.epoch,
+        "master": snapshot.master,
+        "protection": snapshot.protection.value,
+        "lock": _lock(snapshot.lock),
+        "pause": _pause(snapshot.pause),
+        "observed": at(snapshot.observed),
+        "attempts": snapshot.attempts,
+        "io_stuck": at(io_stuck),
+        "timing": _timing(publisher.timing),
+    }
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _refusal(item: Refusal, until: float | None) -> dict[str, Any]:
+    return {"reason": item.reason.value, "text": item.reason.text, "detail": item.detail, "until": until}
+
+
+def _lock(lock: Lock | Unknown) -> dict[str, Any] | None:
+    if isinstance(lock, Unknown):
+        return None
+    return {"kind": lock.kind.value, "epoch": lock.epoch, "since": lock.wall}
+
+
+def _pause(pause: Pause | Unknown | None) -> dict[str, Any] | None:
+    if pause is None or isinstance(pause, Unknown):
+        return None
+    return {"who": pause.who, "why": pause.why, "until": pause.until_wall}
+
+
+def _timing(timing: Timing) -> dict[str, float | str]:
+    values = {name: getattr(timing, name) for name in Timing.__slots__}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}

@@ -1,0 +1,161 @@
+"""One cell at work: its machines, its lanes, and what it publishes.
+
+The runner lives on the decision thread and never blocks. It sends each action into its lane, feeds each
+answer to the machines and publishes what they think. If a machine breaks (an assertion, a bug) only this
+cell is affected: it begins anew like a daemon that was restarted, which recognises its own master.
+"""
+
+from collections.abc import Callable
+
+from shadowd.core.actions import Action, Level, Say
+from shadowd.core.cell import Cell
+from shadowd.core.events import Event
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Snapshot
+from shadowd.core.values import NEVER, Instant, Seconds
+from shadowd.ports import Clock, Journal, Outlet
+from shadowd.runtime.executor import Executor, Lane, Request, lane_of
+from shadowd.runtime.lanes import Lanes
+from shadowd.runtime.record import Publisher, encode
+from shadowd.runtime.workers import Job
+
+_REBIRTH = Seconds(10)
+"""A machine that broke begins anew after this long, so that a bug is no busy loop."""
+
+
+def _nothing() -> None:
+    """Do nothing: what follows a job whose answer nobody needs."""
+
+
+class Runner:
+    """Runs one cell."""
+
+    def __init__(
+        self,
+        *,
+        make: Callable[[Instant], Cell],
+        executor: Executor,
+        lanes: Lanes,
+        clock: Clock,
+        journal: Journal,
+        outlet: Outlet,
+        publisher: Publisher,
+    ) -> None:
+        self._make = make
+        self._executor = executor
+        self._lanes = lanes
+        self._clock = clock
+        self._journal = journal
+        self._outlet = outlet
+        self._publisher = publisher
+        self._cell: Cell | None = make(clock.now())
+        self._reborn_at = NEVER
+        self._stuck: dict[Lane, Instant] = {}
+        self._published: object = None
+        self._publish_at = clock.now()
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self._publisher.cell
+
+    def deadline(self) -> Instant:
+        """Return when ``turn`` has something to do."""
+        machine = self._reborn_at if self._cell is None else self._cell.deadline()
+        return min(machine, self._lanes.deadline(self._clock.now()), self._publish_at)
+
+    def turn(self) -> None:
+        """Do what is due now."""
+        now = self._clock.now()
+        if self._cell is None and now >= self._reborn_at:
+            self._cell = self._make(now)
+        if self._cell is not None and now >= self._cell.deadline():
+            self._run(lambda cell: cell.tick(now))
+        self._notice_stuck(now)
+        self._publish(now)
+
+    def feed(self, event: Event) -> None:
+        """Give one event to the machines; one for machines that broke is dropped."""
+        now = self._clock.now()
+        self._run(lambda cell: cell.step(event, now))
+        self._notice_stuck(now)
+        self._publish(now)
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what the machines think; None while they are about to begin anew."""
+        return None if self._cell is None else self._cell.snapshot()
+
+    def in_background(self, job: Job) -> None:
+        """Run a job of the shared directory in its turn; dropped while that lane is full."""
+        self._post(Lane.SHARED, job)
+
+    def _run(self, move: Callable[[Cell], tuple[Action, ...]]) -> None:
+        cell = self._cell
+        if cell is None:
+            return
+        try:
+            actions = move(cell)
+        except Exception as error:  # noqa: BLE001 - a bug in one cell must not take the others along
+            self._cell = None
+            self._reborn_at = Instant(self._clock.now() + _REBIRTH)
+            detail = f"{type(error).__name__}: {error}"
+            self._journal.say(Say("cell.disabled", Reason.BROKEN, Level.ALARM, None, detail))
+            return
+        for action in actions:
+            if isinstance(action, Say):
+                self._journal.say(action)
+            else:
+                self._send(action, cell)
+
+    def _send(self, action: Request, cell: Cell) -> None:
+        def perform() -> Job:
+            event = self._executor.perform(action)
+            return lambda: self._answer(event, cell)
+
+        self._lanes.send(lane_of(action), perform)
+
+    def _answer(self, event: Event, cell: Cell) -> None:
+        if cell is self._cell:  # else it answers a machine that broke
+            self.feed(event)
+
+    def _notice_stuck(self, now: Instant) -> None:
+        stuck = self._lanes.stuck(now)
+        for lane in stuck.keys() - self._stuck.keys():
+            self._journal.say(Say("io.stuck", Reason.IO_STUCK, Level.ALARM, None, lane.value))
+        for lane in self._stuck.keys() - stuck.keys():
+            self._journal.say(Say("io.resumed", Reason.IO_RESUMED, Level.INFO, None, lane.value))
+        self._stuck = stuck
+
+    def _publish(self, now: Instant) -> None:
+        """Publish what changed at once, and a sign of life each check."""
+        snapshot = self.snapshot()
+        if snapshot is None:
+            self._publish_at = NEVER
+            return
+        essence = (
+            snapshot.state,
+            snapshot.reason,
+            tuple((item.reason, item.detail) for item in snapshot.refusals),
+            snapshot.epoch,
+            snapshot.master,
+            snapshot.active,
+            tuple(self._stuck),
+        )
+        if essence == self._published and now < self._publish_at:
+            return
+        self._published = essence
+        self._publish_at = Instant(now + self._publisher.timing.check_interval)
+        shared = self._stuck.get(Lane.SHARED)
+        record = encode(snapshot, self._publisher, now=now, wall=self._clock.wall(), io_stuck=shared)
+        self._post(Lane.STATE, lambda: self._outlet.write_local(record))
+        if shared is None:
+            self._post(Lane.SHARED, lambda: self._outlet.write_shared(record))
+
+    def _post(self, lane: Lane, job: Job) -> None:
+        """Send a job that nobody waits for."""
+
+        def run() -> Job:
+            job()
+            return _nothing
+
+        self._lanes.send(lane, run, droppable=True)
