@@ -1,0 +1,160 @@
+"""``shadowd config check | show | schema``: the configuration before anything depends on it.
+
+For the person who edits the file and the tool that deploys it: every mistake at once, the effective value
+of every key with its origin, and a schema for editors. Nothing here contacts the daemon or touches a
+cell's files, so it is safe on any host at any time; what the cell itself lacks is ``shadowd check``'s.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, assert_never
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from shadowd.config.load import Loaded
+    from shadowd.errors import ConfigError
+
+    Action = Literal["check", "show", "schema"]
+
+_CHECK = """\
+example:
+  $ shadowd config check --config new.toml && install -m 644 new.toml /etc/shadowd/shadowd.toml
+
+Exit status: 0 if the file can be used (warnings included), 78 if not.
+"""
+_SHOW = """\
+example: which timers come from the environment?
+  $ shadowd config show | grep SGE_
+  $ shadowd config show --json | jq '.values[] | select(.key == "lease")'
+
+The output is TOML: saved to a file it gives the same configuration.
+"""
+_SCHEMA = """\
+example: completion and checks in an editor that knows JSON Schema for TOML
+  $ shadowd config schema > shadowd.schema.json
+"""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb and its three actions."""
+    verb = subparsers.add_parser(
+        "config", help="check, show or describe the configuration", description=__doc__.splitlines()[0]
+    )
+    actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = _action(
+        actions, "check", "say whether the configuration can be used, or all that is wrong", _CHECK
+    )
+    show = _action(actions, "show", "print every effective value with its origin", _SHOW)
+    _action(actions, "schema", "print the JSON Schema of the file", _SCHEMA)
+    for action in (check, show):
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; return the exit status."""
+    action: Action = args.action
+    match action:
+        case "check":
+            return _check(args.config, as_json=args.json)
+        case "show":
+            return _show(args.config, as_json=args.json)
+        case "schema":
+            from shadowd.config.models import Settings
+
+            _say(json.dumps(Settings.model_json_schema(), indent=2))
+            return 0
+    assert_never(action)
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, epilog: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="read FILE (else SHADOWD_CONFIG, else /etc/shadowd/shadowd.toml, else the environment)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _check(path: Path | None, *, as_json: bool) -> int:
+    from shadowd.config.load import examine
+    from shadowd.errors import ConfigError
+
+    try:
+        loaded = examine(path, os.environ)
+    except ConfigError as error:
+        return _refuse(error, as_json=as_json)
+    if as_json:
+        _say(json.dumps({"ok": True, "problems": [], **_summary(loaded)}))
+        return 0
+    _say(f"ok: {loaded.source.at(None)}")
+    for cell in loaded.settings.cells:
+        silence = f"takeover at {cell.timing().earliest:g} s of silence"
+        _say(f"  cell {cell.name}: {cell.kind}, {cell.directory}; {'observer' if cell.observer else silence}")
+    for warning in loaded.warnings():
+        _say(f"warning: {warning}")
+    return 0
+
+
+def _show(path: Path | None, *, as_json: bool) -> int:
+    from shadowd.config.load import examine
+    from shadowd.config.show import as_data, as_toml
+    from shadowd.errors import ConfigError
+
+    try:
+        loaded = examine(path, os.environ)
+    except ConfigError as error:
+        return _refuse(error, as_json=as_json)
+    _say(json.dumps(as_data(loaded), indent=2) if as_json else as_toml(loaded))
+    return 0
+
+
+def _summary(loaded: "Loaded") -> dict[str, Any]:
+    return {
+        "file": str(loaded.source.path) if loaded.source.path else None,
+        "cells": [
+            {
+                "name": cell.name,
+                "kind": cell.kind,
+                "directory": str(cell.directory),
+                "observer": cell.observer,
+            }
+            for cell in loaded.settings.cells
+        ],
+        "warnings": list(loaded.warnings()),
+    }
+
+
+def _refuse(error: "ConfigError", *, as_json: bool) -> int:
+    """Print every problem; return the status that sysexits.h has for it."""
+    from shadowd.config.explain import each_of
+
+    if as_json:
+        problems = [
+            {"subject": one.subject, "reason": one.reason, "remedy": one.remedy} for one in each_of(error)
+        ]
+        _say(json.dumps({"ok": False, "problems": problems}))
+    else:
+        _say(f"error: {error}", sys.stderr)
+    return error.exit_code
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Print text to a stream whose encoding may not know all of it (paths are bytes, locales differ)."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

@@ -1,0 +1,111 @@
+"""What a file may leave out and the environment or this host completes, before anything is validated.
+
+Shared by the models and by the light reader, so that ``status`` looks for the files of exactly the cells
+that ``run`` serves. Each completed value is remembered with its origin. What is malformed is passed on
+untouched: the models say what is wrong with it, with its line.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from shadowd.config import words
+from shadowd.config.environment import default_log_file, default_runtime_dir, take
+from shadowd.config.source import SYSTEM_FILE, Source
+from shadowd.config.syntax import KeyPath
+from shadowd.errors import ConfigError
+
+DEFAULT = "default"
+DERIVED = "derived"
+
+
+class Filled(NamedTuple):
+    """A document with nothing missing that has an answer."""
+
+    document: dict[str, Any]
+    origins: dict[KeyPath, str]
+    """Where each completed value comes from: a variable's name, ``DEFAULT`` or ``DERIVED``."""
+    problems: list[ConfigError]
+
+
+def fill(source: Source, environ: Mapping[str, str], uid: int | None = None) -> Filled:
+    """Complete a document; problems are those of the environment variables that it used."""
+    uid = os.geteuid() if uid is None else uid
+    filled = Filled(dict(source.document), {}, [])
+    _runtime_dir(filled, environ, uid)
+    _log_file(filled, environ, uid)
+    _cells(filled, source, environ)
+    return filled
+
+
+def _runtime_dir(filled: Filled, environ: Mapping[str, str], uid: int) -> None:
+    chosen = take(environ, "SHADOWD_RUNTIME_DIR", words.path, filled.problems)
+    if chosen is not None:
+        filled.document["runtime_dir"] = str(chosen)
+        filled.origins["runtime_dir",] = "SHADOWD_RUNTIME_DIR"
+    elif "runtime_dir" not in filled.document:
+        filled.document["runtime_dir"] = str(default_runtime_dir(environ, uid))
+        filled.origins["runtime_dir",] = DEFAULT
+
+
+def _log_file(filled: Filled, environ: Mapping[str, str], uid: int) -> None:
+    log = filled.document.get("log", {})
+    if not isinstance(log, dict) or "file" in log:
+        return
+    try:
+        runtime_dir = words.path(filled.document["runtime_dir"])
+    except ValueError:
+        runtime_dir = default_runtime_dir(environ, uid)
+    filled.document["log"] = {**log, "file": str(default_log_file(runtime_dir, uid))}
+    filled.origins["log", "file"] = DEFAULT
+
+
+def _cells(filled: Filled, source: Source, environ: Mapping[str, str]) -> None:
+    cells = filled.document.get("cell", [])
+    if cells == []:
+        if not environ.get("SGE_ROOT"):
+            filled.problems.append(_no_cell(source))
+            return
+        cells = [{}]
+    if isinstance(cells, list):
+        filled.document["cell"] = [
+            _cell(index, cell, filled, environ) if isinstance(cell, dict) else cell
+            for index, cell in enumerate(cells)
+        ]
+
+
+def _cell(index: int, written: dict[str, Any], filled: Filled, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Complete one cell; the variables that say which cell count only where the file names no root."""
+    cell = dict(written)
+    where: KeyPath = ("cell", index)
+    if "sge_root" not in cell:
+        root = take(environ, "SGE_ROOT", words.path, filled.problems)
+        name = take(environ, "SGE_CELL", words.sge_cell, filled.problems)
+        port = take(environ, "SGE_QMASTER_PORT", words.port, filled.problems)
+        probe = cell.get("probe", {})
+        if environ.get("SGE_ROOT"):
+            # A bad variable is a problem already; a missing key must not become a second one.
+            cell["sge_root"] = str(root or "/")
+            filled.origins[*where, "sge_root"] = "SGE_ROOT"
+        if name is not None and "sge_cell" not in cell:
+            cell["sge_cell"] = name
+            filled.origins[*where, "sge_cell"] = "SGE_CELL"
+        if port is not None and isinstance(probe, dict) and "port" not in probe:
+            cell["probe"] = {**probe, "port": port}
+            filled.origins[*where, "probe", "port"] = "SGE_QMASTER_PORT"
+    if "sge_cell" not in cell:
+        cell["sge_cell"] = "default"
+        filled.origins[*where, "sge_cell"] = DEFAULT
+    if "name" not in cell:
+        cell["name"] = cell["sge_cell"]
+        variable = filled.origins.get((*where, "sge_cell"))
+        filled.origins[*where, "name"] = "SGE_CELL" if variable == "SGE_CELL" else DERIVED
+    return cell
+
+
+def _no_cell(source: Source) -> ConfigError:
+    if source.path is None:
+        remedy = f"set SGE_ROOT (and SGE_CELL), or write {SYSTEM_FILE}"
+        return ConfigError("SGE_ROOT", f"is not set, and there is no {SYSTEM_FILE}", remedy)
+    remedy = 'write [[cell]] and below it sge_root = "/path/of/SGE_ROOT", or set SGE_ROOT'
+    return ConfigError(str(source.path), "has no [[cell]], and SGE_ROOT is not set", remedy)

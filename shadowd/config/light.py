@@ -1,0 +1,77 @@
+"""Which cells this host serves and where their local files lie: all that ``status`` and ``check`` need.
+
+They run every minute from monitoring, and pydantic alone costs more than both may take. So this reader
+checks only the keys that it returns, by the same functions as the models, and leaves the rest of the
+file unread: a wrong timer stops the daemon, not the look at it. It refuses to know any other key.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from shadowd.config import words
+from shadowd.config.filling import fill
+from shadowd.config.source import Source, find, read
+from shadowd.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class LightCell(NamedTuple):
+    """One cell, as far as its files are to be found."""
+
+    name: str
+    kind: str
+    sge_root: Path
+    sge_cell: str
+    directory: Path
+    """``$SGE_ROOT/$SGE_CELL``: ``common`` and, in most cells, ``spool`` lie in it."""
+    host: str | None
+    """This machine's name in the cell where the file overrides it."""
+    runtime_dir: Path
+
+
+class LightSettings(NamedTuple):
+    """What ``light_settings`` found."""
+
+    path: Path | None
+    """The file; None where the environment alone describes the cell."""
+    host: str | None
+    runtime_dir: Path
+    cells: tuple[LightCell, ...]
+
+
+def light_settings(path: Path | None, environ: Mapping[str, str]) -> LightSettings:
+    """Read the minimum from file and environment; raises ConfigError on the first thing wrong."""
+    source = read(find(path, environ))
+    filled = fill(source, environ)
+    if filled.problems:
+        raise filled.problems[0]
+    document = filled.document
+    host = _take(document, "host", words.host_name, source) if "host" in document else None
+    runtime_dir = _take(document, "runtime_dir", words.path, source)
+    if not isinstance(document["cell"], list):
+        raise ConfigError(str(source.path), "cell: is no list of tables", "write [[cell]], with two brackets")
+    cells = tuple(_cell(cell, host, runtime_dir, source) for cell in document["cell"])
+    return LightSettings(source.path, host, runtime_dir, cells)
+
+
+def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> LightCell:
+    if not isinstance(cell, dict):
+        raise ConfigError(str(source.path), "cell: is no table", "write [[cell]], with two brackets")
+    kind = _take(cell, "kind", words.kind, source) if "kind" in cell else words.KINDS[0]
+    root = _take(cell, "sge_root", words.path, source)
+    sge_cell = _take(cell, "sge_cell", words.sge_cell, source)
+    name = _take(cell, "name", words.cell_name, source)
+    return LightCell(name, kind, root, sge_cell, root / sge_cell, host, runtime_dir)
+
+
+def _take(table: dict[str, Any], key: str, meaning: Callable[[object], T], source: Source) -> T:
+    """Return the value of a key that must be there."""
+    subject, remedy = source.at(None), "run `shadowd config check` for lines and remedies"
+    if key not in table:
+        raise ConfigError(subject, f"{key} is missing", remedy)
+    try:
+        return meaning(table[key])
+    except ValueError as error:
+        raise ConfigError(subject, f"{key}: {error}", remedy) from error

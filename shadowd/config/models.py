@@ -1,0 +1,172 @@
+"""The keys of ``shadowd.toml`` as strict, frozen models; ``config/shadowd.toml`` explains each to people.
+
+Strict, because a timer that was quietly coerced is a takeover at the wrong minute; extra keys forbidden,
+because a misspelt key is a default that nobody chose. Defaults of durations are those of
+``core.timing``, so that they exist once. The models refuse to look anything up: user names, programs and
+host names are checked where they are used, on the host and at the time that they are used.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shadowd.config.environment import default_runtime_dir
+from shadowd.config.fields import (
+    Addresses,
+    Arguments,
+    AsTuple,
+    CellName,
+    Environment,
+    FilePath,
+    HostName,
+    Interval,
+    Kind,
+    OptionalFile,
+    Port,
+    Program,
+    Qping,
+    SgeCell,
+    UserName,
+    Wait,
+    filled_in,
+)
+from shadowd.core.timing import DelayApplies, Timing
+
+_CORE = Timing()
+DERIVED_DURATIONS = ("step_down_timeout", "lease", "licence", "window")
+DURATIONS = (
+    "check_interval",
+    "stale_after",
+    "delay",
+    "stagger",
+    "beat_interval",
+    "probe_timeout",
+    "io_timeout",
+    "launch_timeout",
+    "guard_interval",
+    "notice_interval",
+    "retry_after",
+    "retry_limit",
+    *DERIVED_DURATIONS,
+)
+"""Keys of a cell that are durations of ``core.Timing`` by the same name."""
+
+
+def _key(default: Any, description: str, *examples: Any) -> Any:
+    """Declare a key with what editors show and what errors give as an example."""
+    return Field(default, description=description, examples=list(examples) or [default])
+
+
+class Strict(BaseModel):
+    """What all tables share."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", protected_namespaces=())
+
+
+class LogSettings(Strict):
+    """``[log]``: where lines go and how they look."""
+
+    format: Literal["auto", "console", "json", "journald"] = _key("auto", "Form of the lines on stderr.")
+    level: Literal["debug", "info", "warning", "error", "critical"] = _key(
+        "info", "The least that is logged."
+    )
+    file: OptionalFile = _key(None, 'The local log; "" for none.', "/var/log/shadowd/shadowd.log")
+    spool: bool = _key(True, "Also write messages_shadowd.<host> into the cell's spool.")  # noqa: FBT003
+
+
+class LaunchSettings(Strict):
+    """``[cell.launch]``: the pair. What is None follows from the cell's bootstrap."""
+
+    command: Program | None = _key(None, "The master: program and arguments.", ["/opt/sge/bin/sge_qmaster"])
+    scheduler: Arguments | None = _key(
+        None, "The second program of the pair; [] for none.", ["/opt/sge/bin/sge_schedd"]
+    )
+    user: UserName | None = _key(None, "Account that the pair is started as.", "root")
+    cwd: FilePath | None = _key(None, "Working directory of the pair.", "/")
+    environment: Environment = Field(
+        default_factory=dict, description="Variables added to the pair's environment.", examples=[{"A": "b"}]
+    )
+    log_file: FilePath | None = _key(None, "Takes what the pair prints.", "/var/log/shadowd/master.log")
+
+
+class ProbeSettings(Strict):
+    """``[cell.probe]``: how the old master is asked whether it answers."""
+
+    port: Port | None = _key(None, "The master's TCP port.", 6444)
+    qping: Qping = _key("auto", 'Path of qping; "auto" looks for it, "off" connects only.', "auto")
+    addresses: Addresses = Field(
+        default_factory=dict,
+        description="Address by host name, in place of the resolver.",
+        examples=[{"master1": "192.0.2.11"}],
+    )
+
+
+class CellSettings(Strict):
+    """One ``[[cell]]``."""
+
+    model_config = ConfigDict(json_schema_extra=filled_in("name", "sge_root"))
+
+    name: CellName = Field(description="Name in logs, files and commands.", examples=["default"])
+    kind: Kind = _key("gridengine", "What sort of master the cell has.")
+    sge_root: FilePath = Field(description="SGE_ROOT of the cell.", examples=["/opt/sge"])
+    sge_cell: SgeCell = _key("default", "SGE_CELL: the directory below sge_root.")
+
+    check_interval: Interval = _key(_CORE.check_interval, "Time between two looks at the heartbeat.")
+    stale_after: Interval = _key(_CORE.stale_after, "Silence after which the heartbeat is stale.")
+    delay: Wait = _key(_CORE.delay, "Further silence before a takeover.")
+    delay_applies: Literal["before_takeover", "after_failed_bid"] = _key(
+        _CORE.delay_applies.value, "When the delay is waited."
+    )
+    stagger: Wait = _key(_CORE.stagger, "Extra wait per rank in shadow_masters.")
+    beat_interval: Interval = _key(_CORE.beat_interval, "How often the master beats.")
+    probe_timeout: Interval = _key(_CORE.probe_timeout, "Limit of one probe, resolver included.")
+    io_timeout: Interval = _key(_CORE.io_timeout, "After this, file access counts as stuck.")
+    launch_timeout: Interval = _key(_CORE.launch_timeout, "Limit from launch to confirmation.")
+    guard_interval: Interval = _key(_CORE.guard_interval, "How often the guard looks.")
+    notice_interval: Interval = _key(_CORE.notice_interval, "How often notices are listed.")
+    retry_after: Interval = _key(_CORE.retry_after, "First back-off after a failed attempt.")
+    retry_limit: Interval = _key(_CORE.retry_limit, "Longest back-off.")
+    step_down_timeout: Interval | None = _key(None, "How long stopping a master may take.", 15)
+    lease: Interval | None = _key(None, "How long a guarded master may go unseen.", 741)
+    licence: Interval | None = _key(None, "How long after its claim a host may launch.", 58)
+    window: Interval | None = _key(None, "How long the others wait for a claimant.", 182)
+
+    unknown_heartbeat: Literal["wait", "silence"] = _key("wait", "What an unreadable heartbeat counts as.")
+    death_notice: Literal["skip_timers", "ignore"] = _key("skip_timers", "What a death notice does.")
+    observer: bool = _key(False, "Watch and report, never bid.")  # noqa: FBT003 - a default, not a call
+    launch: LaunchSettings = Field(default_factory=LaunchSettings, description="How the pair is started.")
+    probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How a master is probed.")
+
+    @property
+    def directory(self) -> Path:
+        """``$SGE_ROOT/$SGE_CELL``."""
+        return self.sge_root / self.sge_cell
+
+    def timing(self) -> Timing:
+        """Return the cell's durations with the unset ones derived; ``load`` refused fatal relations."""
+        durations: dict[str, Any] = {key: getattr(self, key) or 0.0 for key in DURATIONS}
+        return Timing(**durations, delay_applies=DelayApplies(self.delay_applies)).derived()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return the relations between timers that do not hold and are not refused."""
+        return tuple(broken.rule for broken in self.timing().broken() if not broken.fatal)
+
+
+class Settings(Strict):
+    """The whole file, completed by the environment."""
+
+    model_config = ConfigDict(json_schema_extra=filled_in("cell"), title="shadowd.toml")
+
+    host: HostName | None = _key(None, "This machine's name, where the system's is wrong.", "shadow1")
+    runtime_dir: FilePath = Field(
+        default_factory=lambda: default_runtime_dir(os.environ),
+        description="Local directory for locks, sockets and state.",
+        examples=["/run/shadowd"],
+    )
+    watch: bool = _key(True, "Let inotify wake the daemon early; nothing depends on it.")  # noqa: FBT003
+    log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
+    cells: Annotated[tuple[CellSettings, ...], AsTuple] = Field(
+        alias="cell", description="The cells that this host serves.", examples=[[{"sge_root": "/opt/sge"}]]
+    )
