@@ -30,7 +30,8 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
     ACCOUNTING  -> LAUNCHING   accounted
     ACCOUNTING  -> STANDBY     every reason to abandon
     LAUNCHING   -> ACTIVE      confirmed
-    LAUNCHING   -> STANDBY     launch_failed, launch_timeout, and every reason to abandon
+    LAUNCHING   -> STANDBY     launch_failed, launch_timeout, lock_unknown, notice_failed,
+                               and every reason to abandon
     ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over
 
 The rules, by the numbers that comments all over the package use, and where each lives:

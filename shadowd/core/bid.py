@@ -6,7 +6,6 @@ announce, look again, launch. Each step tests the licence after a fresh listing 
 before the claim. What happens from the launch on is ``shadowd.core.launching``'s part.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
 from shadowd.core.actions import Action, ClearLock, MakeClaim, Observe, PlaceLock, WriteNotice
@@ -24,6 +23,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
+    Claim,
     ClaimReason,
     Epoch,
     Host,
@@ -33,6 +33,7 @@ from shadowd.core.values import (
     Protection,
     Unknown,
 )
+from shadowd.core.verified import Verified
 
 
 class Phase(Enum):
@@ -46,26 +47,6 @@ class Phase(Enum):
     LAUNCH = "launch"
     CLEAR = "clear"
     DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What the verification saw; anything else seen later ends the bid."""
-
-    beat: int | Unknown
-    active: Host | Unknown
-    guarded: Epoch | None
-    """The open confirmed epoch whose guard our claim may move to stop its master."""
-
-    def moved(self, seen: Observed) -> bool:
-        """Tell whether this round shows another beat; two unreadable ones are equal."""
-        known = not isinstance(self.beat, Unknown) or not isinstance(seen.beat.value, Unknown)
-        return known and seen.beat.value != self.beat
-
-    def doubtful(self, seen: Observed) -> bool:
-        """Tell whether this round could not read something that the verification could."""
-        lost = isinstance(seen.beat.value, Unknown) and not isinstance(self.beat, Unknown)
-        return lost or any(isinstance(part, Unknown) for part in (seen.ledger, seen.lock, seen.active))
 
 
 class Bid:
@@ -91,6 +72,7 @@ class Bid:
         """Before the link: licence and lease run from here (PROTOCOL rules 6 and 9)."""
         self.lease_from = now
         self.licence_ends = Instant(now + timing.licence)
+        self.lease = timing.lease
         self.claimed = False
         self.launching: Launching | None = None
         self._host = host
@@ -111,16 +93,17 @@ class Bid:
                 epoch=self.epoch,
                 reason=reason,
                 supersedes=self._memory.ledger.highest,
-                lease=self._timing.lease,
+                lease=self.lease,
                 licence=self._timing.licence,
                 window=self._timing.window,
                 protection=Protection.GUARDED,
             ),
         )
 
-    def resume(self, nonce: str, now: Instant) -> tuple[Action, ...]:
+    def resume(self, claim: Claim, now: Instant) -> tuple[Action, ...]:
         """Begin at the confirmation: a restarted daemon found its launch under way (PROTOCOL rule 14)."""
-        self.nonce = nonce
+        self.nonce = claim.nonce
+        self.lease = claim.lease
         self.claimed = True
         self._lock_placed = True
         self.phase = Phase.LAUNCH
@@ -201,8 +184,6 @@ class Bid:
         record = self._memory.ledger.get(guarded) if guarded is not None else None
         if record is None:
             return self._give_up(Reason.BEAT_MOVED)
-        if record.outcome is NoticeKind.STOPPED:
-            return self._give_up(Reason.SHUT_DOWN)
         if not record.open:
             return None
         if self._moved_at is None:
@@ -272,6 +253,8 @@ class Bid:
             return Reason.LICENCE_OVER
         if not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN:
             return Reason.LOCKED
+        if self._verified.shut_down(self._memory.ledger):
+            return Reason.SHUT_DOWN
         if seen.pause is not None and not isinstance(seen.pause, Unknown):
             return Reason.PAUSED
         if not isinstance(seen.active, Unknown) and seen.active != self._verified.active:

@@ -5,6 +5,7 @@ face of the core: ``step``, ``tick``, ``deadline`` and ``snapshot`` are all that
 """
 
 from shadowd.core.actions import Action
+from shadowd.core.answers import Requests
 from shadowd.core.events import Event, Observed, TakeoverAsked, Woken
 from shadowd.core.guard import Guard
 from shadowd.core.shadow import Shadow
@@ -22,24 +23,25 @@ class Cell:
         self._policy = policy
         self._shadow = Shadow(timing, policy, now=now)
         self._guard: Guard | None = None
+        self._requests = Requests()
         self._now = now
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
-        """Take one event and return what to do about it."""
+        """Take one event and return what to do about it; a late answer is dropped."""
         self._advance(now)
-        if self._guard is None or isinstance(event, TakeoverAsked):
-            return self._follow(self._shadow.step(event, now), now)
-        if isinstance(event, Woken):
-            return self._follow(self._guard.look(now), now)
-        if isinstance(event, Observed):
-            self._shadow.memory.absorb(event)
-        return self._follow(self._guard.step(event, now), now)
+        if not isinstance(event, TakeoverAsked | Woken) and not self._requests.answered_by(event):
+            return ()
+        actions = self._take(event, now)
+        self._requests.asked(actions, now)
+        return actions
 
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time."""
         self._advance(now)
         machine = self._guard or self._shadow
-        return self._follow(machine.tick(now), now)
+        actions = self._follow(machine.tick(now), now)
+        self._requests.asked(actions, now)
+        return actions
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
@@ -79,13 +81,27 @@ class Cell:
         assert now >= self._now, "time is an argument, and it never goes back"  # noqa: S101 - an invariant
         self._now = now
 
+    def _take(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        if self._guard is None or isinstance(event, TakeoverAsked):
+            return self._follow(self._shadow.step(event, now), now)
+        if isinstance(event, Woken):
+            return self._follow(self._guard.look(now), now)
+        if isinstance(event, Observed):
+            self._shadow.memory.absorb(event)
+        return self._follow(self._guard.step(event, now), now)
+
     def _follow(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
         reign = self._shadow.reign
         if self._guard is None:
             if reign is None:
                 return actions
             self._guard = Guard(
-                self._timing, epoch=reign.epoch, nonce=reign.nonce, lease_from=reign.lease_from, now=now
+                self._timing,
+                epoch=reign.epoch,
+                nonce=reign.nonce,
+                lease=reign.lease,
+                lease_from=reign.lease_from,
+                now=now,
             )
             return (*actions, *self._guard.tick(now))
         guard = self._guard

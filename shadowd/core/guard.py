@@ -10,6 +10,7 @@ from enum import Enum
 
 from shadowd.core.actions import Action, ClearLock, Inspect, Level, Observe, Say, StopPair
 from shadowd.core.events import Event, Inspected, LockCleared, Observed
+from shadowd.core.launching import STUBBORN
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
@@ -26,6 +27,8 @@ from shadowd.core.values import (
 )
 
 _AGAIN = Seconds(1)
+_EARLY = Seconds(1)
+"""At most one early round in this time, however often the cell is woken."""
 
 
 class Duty(Enum):
@@ -42,25 +45,34 @@ class Guard:
     """Look after the master of one epoch. ``outcome`` and ``ending`` are set in duty DONE."""
 
     def __init__(
-        self, timing: Timing, *, epoch: Epoch, nonce: str, lease_from: Instant, now: Instant
+        self,
+        timing: Timing,
+        *,
+        epoch: Epoch,
+        nonce: str,
+        lease: Seconds,
+        lease_from: Instant,
+        now: Instant,
     ) -> None:
         self.duty = Duty.GUARD
         self.outcome: NoticeKind | None = None
         self.ending: Reason | None = None
-        self.lease_ends = Instant(lease_from + timing.lease)
+        self.lease_ends = Instant(lease_from + lease)
         self.last: Observed | None = None
         self._timing = timing
+        self._lease = lease
         self._epoch = epoch
         self._nonce = nonce
         self._beat: int | None = None
         self._unmoved = lease_from
         """Issue of the latest read that still showed the present beat as the old one."""
         self._next_look = now
+        self._looked = Instant(now - _EARLY)
         self._next_inspection = now
         self._awaiting: set[type[Event]] = set()
         self._exit = ExitKind.RUNNING
         self._again_at = NEVER
-        self._warned = False
+        self._refused_to_die = 0
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
@@ -82,6 +94,7 @@ class Guard:
             return self._stop(Reason.LEASE_OVER)
         actions: tuple[Action, ...] = ()
         if Observed not in self._awaiting and now >= self._next_look:
+            self._looked = now
             actions = self._ask(Observe(), Observed)
         if Inspected not in self._awaiting and now >= self._next_inspection:
             actions = (*actions, *self._ask(Inspect(self._epoch, self._nonce), Inspected))
@@ -97,7 +110,7 @@ class Guard:
 
     def look(self, now: Instant) -> tuple[Action, ...]:
         """Look early: a process ended, or a file changed."""
-        self._next_look = min(self._next_look, now)
+        self._next_look = min(self._next_look, max(now, Instant(self._looked + _EARLY)))
         self._next_inspection = min(self._next_inspection, now)
         return self.tick(now)
 
@@ -136,11 +149,11 @@ class Guard:
         beat = seen.beat.value
         if isinstance(beat, int):
             if self._beat is not None and beat != self._beat:
-                self.lease_ends = max(self.lease_ends, Instant(self._unmoved + self._timing.lease))
+                self.lease_ends = max(self.lease_ends, Instant(self._unmoved + self._lease))
             self._beat = beat
             self._unmoved = seen.beat.issued
         if seen.pause is not None and not isinstance(seen.pause, Unknown):
-            self.lease_ends = max(self.lease_ends, Instant(seen.listed + self._timing.lease))
+            self.lease_ends = max(self.lease_ends, Instant(seen.listed + self._lease))
 
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         self._next_inspection = Instant(now + self._timing.guard_interval)
@@ -162,16 +175,19 @@ class Guard:
 
     def _wait_for_death(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         self._again_at = Instant(now + _AGAIN)
-        if self._warned:
+        self._awaiting.add(Inspected)  # perhaps this answered an inspection older than the stop
+        self._refused_to_die += 1
+        if self._refused_to_die != STUBBORN:
             return ()
-        self._warned = True
         detail = f"{pair.alive} processes left"
         return (Say("master.unkillable", Reason.UNKILLABLE, Level.ALARM, self._epoch, detail),)
 
     def _ask_lock(self) -> tuple[Action, ...]:
+        """Look at the lock as it is after the end: a round under way may have read it before."""
         self.duty = Duty.CLOSE
         self.ending = Reason.MASTER_ENDED
-        return () if Observed in self._awaiting else self._ask(Observe(), Observed)
+        self._again_at = NEVER
+        return self._ask(Observe(), Observed)
 
     def _close(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         marked = isinstance(seen.lock, Lock) and seen.lock.kind is LockKind.FOREIGN

@@ -40,6 +40,9 @@ LOOK_AGAIN = Seconds(0.25)
 SETTLE = Seconds(3)
 """A launched program whose processes are all gone for this long will not come back."""
 
+STUBBORN = 2
+"""Looks that still show processes after a stop before people are told; the first may be older than it."""
+
 
 class Step(Enum):
     """How far a launch has come; CONFIRM awaits two answers, each other step one."""
@@ -85,7 +88,7 @@ class Launching:
         self._round: Observed | None = None
         self._pair: PairView | None = None
         self._alive_at = Instant(0)
-        self._warned = False
+        self._refused_to_die = 0
 
     def begin(self, now: Instant) -> tuple[Action, ...]:
         """Execute the master."""
@@ -219,9 +222,10 @@ class Launching:
             self.ending = self._why
             return ()
         self._wake = Instant(now + 1)
-        if self._warned:
+        self._awaiting.add(Inspected)  # perhaps this answered an inspection older than the stop
+        self._refused_to_die += 1
+        if self._refused_to_die != STUBBORN:
             return ()
-        self._warned = True
         detail = f"{pair.alive} processes left"
         return (Say("master.unkillable", Reason.UNKILLABLE, Level.ALARM, self._epoch, detail),)
 

@@ -31,6 +31,7 @@ class Memory:
         """The outcome was there at our first listing: old news, which hastens nothing."""
         self._beat_at_end: int | None = None
         self._overtaken = False
+        self._paused = False
 
     @property
     def last_beat(self) -> Instant:
@@ -42,6 +43,7 @@ class Memory:
         self.round = seen
         self.absorb_listing(seen.ledger, seen.completed)
         change = self.silence.read(seen.beat)
+        self._follow_pause(seen)
         if isinstance(seen.beat.value, int) and change is not Change.LATE:
             self._compare_with_end(seen.beat.value)
         return change
@@ -86,6 +88,13 @@ class Memory:
     def _ended_as(self, kinds: frozenset[NoticeKind]) -> bool:
         last: EpochRecord | None = self.ledger.last_confirmed
         return last is not None and last.outcome in kinds and not self._overtaken
+
+    def _follow_pause(self, seen: Observed) -> None:
+        """Count the end of a pause as a beat: it renewed the guard's lease like one (rule 9)."""
+        if seen.pause is None and self._paused:
+            self.silence.restart(seen.completed)
+        if not isinstance(seen.pause, Unknown):
+            self._paused = seen.pause is not None
 
     def _compare_with_end(self, beat: int) -> None:
         if not self._closed:

@@ -33,24 +33,31 @@ class OwnEpochs:
         self._owed: dict[Epoch, NoticeKind] = {}
         self._owed_at = NEVER
         self._unseen: list[Claim] = []
+        self._gone: set[Epoch] = set()
+        """Without a process; the lock of a *later* round tells how they ended."""
 
     @property
     def owes(self) -> bool:
         """True while the outcome of an own epoch is not on disk."""
-        return bool(self._owed or self._unseen)
+        return bool(self._owed or self._unseen or self._gone)
 
     def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant) -> None:
         """Remember to write this outcome."""
         self._owed[epoch] = outcome
         self._owed_at = now
 
-    def find(self, ledger: Ledger) -> None:
-        """Look the ledger through for own open epochs whose processes nobody has looked at."""
+    def find(self, ledger: Ledger, lock: Lock | Unknown, now: Instant) -> None:
+        """Close what has no process any more, and look for own open epochs that nobody has looked at."""
+        for record in ledger.records:
+            outcome = _outcome(record, lock) if record.epoch in self._gone and record.open else None
+            if outcome is not None:
+                self.owe(record.epoch, outcome, now)
+        left = {record.epoch for record in ledger.records if record.open} - self._owed.keys()
+        self._gone &= left
         self._unseen = [
             record.claim
             for record in ledger.records
-            if record.open
-            and record.epoch not in self._owed
+            if record.epoch in left - self._gone
             and not isinstance(record.claim, Unknown)
             and record.claim.host == self._host
             and record.claim.machine_id == self._machine_id
@@ -69,15 +76,13 @@ class OwnEpochs:
         epoch, outcome = next(iter(self._owed.items()))
         return WriteNotice(epoch, outcome)
 
-    def inspected(
-        self, event: Inspected, record: EpochRecord | None, lock: Lock | Unknown, now: Instant
-    ) -> Claim | None:
-        """Return the claim whose processes are alive, or owe the outcome of one that has none."""
+    def inspected(self, event: Inspected) -> Claim | None:
+        """Return the claim whose processes are alive; one that has none is closed in the next round."""
         claim = self._unseen.pop(0)
         if event.pair.alive:
             self._unseen = []
             return claim
-        self.owe(claim.epoch, _outcome(record, lock), now)
+        self._gone.add(claim.epoch)
         return None
 
     def paid(self, event: NoticeAnswered, now: Instant) -> None:
@@ -87,9 +92,13 @@ class OwnEpochs:
         self._owed_at = Instant(now + _AGAIN) if self._owed else NEVER
 
 
-def _outcome(record: EpochRecord | None, lock: Lock | Unknown) -> NoticeKind:
-    """How an epoch ended that nobody watched: an empty lock is the mark of a clean exit (rule 12)."""
-    if record is None or not record.confirmed:
+def _outcome(record: EpochRecord, lock: Lock | Unknown) -> NoticeKind | None:
+    """How an epoch ended that nobody watched: an empty lock is the mark of a clean exit (rule 12).
+
+    None while the lock cannot be read: nobody could tell a crash from a shutdown.
+    """
+    if not record.confirmed:
         return NoticeKind.FAILED
-    clean = isinstance(lock, Lock) and lock.kind is LockKind.FOREIGN
-    return NoticeKind.STOPPED if clean else NoticeKind.DIED
+    if isinstance(lock, Unknown):
+        return None
+    return NoticeKind.STOPPED if lock.kind is LockKind.FOREIGN else NoticeKind.DIED

@@ -7,8 +7,9 @@ whoever awaits it and walks the table accordingly.
 
 from dataclasses import dataclass
 
-from shadowd.core.actions import Action, Inspect, Level, ListEpochs, Observe, Probe, Say, WriteNotice
-from shadowd.core.bid import Bid, Verified
+from shadowd.core.actions import Action, Level, Say
+from shadowd.core.answers import ANSWERS
+from shadowd.core.bid import Bid
 from shadowd.core.bid import Phase as BidPhase
 from shadowd.core.course import Course
 from shadowd.core.events import (
@@ -33,22 +34,16 @@ from shadowd.core.values import (
     ClaimReason,
     Epoch,
     Instant,
-    Lock,
     NoticeKind,
     Problem,
+    Seconds,
     Unknown,
 )
+from shadowd.core.verified import Verified
 from shadowd.core.watch import Policy, Watch
 
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
 """Endings that are nobody's fault: no back-off, the next bid may come as soon as the rules allow."""
-_ANSWERS: dict[type[Action], type[Event]] = {
-    Observe: Observed,
-    ListEpochs: Listed,
-    Probe: Probed,
-    Inspect: Inspected,
-    WriteNotice: NoticeAnswered,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,8 @@ class Reign:
     nonce: str
     lease_from: Instant
     """The last read that showed the beat before its own first one, or when it was found running."""
+    lease: Seconds
+    """As its claim states it, whatever the configuration says now (rule 9)."""
 
 
 class Shadow:
@@ -127,7 +124,7 @@ class Shadow:
         return (*self.course.go(reason, now, epoch=epoch), *self.tick(now))
 
     def _ask(self, action: Action) -> tuple[Action, ...]:
-        self._awaiting = _ANSWERS[type(action)]
+        self._awaiting = ANSWERS[type(action)]
         return (action,)
 
     def _asked(self, event: TakeoverAsked, now: Instant) -> tuple[Action, ...]:
@@ -146,7 +143,7 @@ class Shadow:
             case Listed():
                 self.watch.listed(event, now)
             case Inspected():
-                alive = self.own.inspected(event, self.memory.ledger.get(event.epoch), self._lock(), now)
+                alive = self.own.inspected(event)
                 if alive is not None:
                     return self._found(alive, now)
                 self.watch.at_once(now)
@@ -159,7 +156,7 @@ class Shadow:
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         change = self.memory.absorb(seen)
-        self.own.find(self.memory.ledger)
+        self.own.find(self.memory.ledger, seen.lock, now)
         return self._arm(self.watch.observed(seen, change, now), now)
 
     def _arm(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
@@ -169,7 +166,7 @@ class Shadow:
             return (*actions, *self._begin(reason, now))
         asked = [action for action in actions if not isinstance(action, Say)]
         if asked:
-            self._awaiting = _ANSWERS[type(asked[0])]
+            self._awaiting = ANSWERS[type(asked[0])]
             return actions
         return (*actions, *self.tick(now))
 
@@ -197,19 +194,15 @@ class Shadow:
             has_scheduler=self._policy.has_scheduler,
         )
 
-    def _lock(self) -> Lock | Unknown:
-        seen = self.memory.round
-        return Unknown(Problem.MISSING, "lock") if seen is None else seen.lock
-
     def _found(self, claim: Claim, now: Instant) -> tuple[Action, ...]:
         """Guard a master of our own that was found alive, or go on confirming it."""
         record = self.memory.ledger.get(claim.epoch)
         if record is not None and record.confirmed:
-            self.reign = Reign(claim.epoch, claim.nonce, now)
+            self.reign = Reign(claim.epoch, claim.nonce, now, claim.lease)
             return self.course.go(Reason.ATTACHED, now, epoch=claim.epoch)
         self.bid = self._new_bid(claim.epoch, now)
         said = self.course.go(Reason.RESUMED, now, epoch=claim.epoch)
-        return (*said, *self.bid.resume(claim.nonce, now))
+        return (*said, *self.bid.resume(claim, now))
 
     def _follow(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
         """Walk the table after the bid took a step."""
@@ -227,7 +220,7 @@ class Shadow:
         said = (*said, *actions, *self.course.go(bid.ending, now, epoch=bid.epoch, detail=bid.detail))
         if bid.ending is Reason.CONFIRMED:
             self.watch.attempts = 0
-            self.reign = Reign(bid.epoch, bid.nonce, bid.lease_from)
+            self.reign = Reign(bid.epoch, bid.nonce, bid.lease_from, bid.lease)
             return said
         return (*said, *self._lost(bid, bid.ending, now))
 

@@ -65,6 +65,8 @@ class Silence:
         """Count a sign of life that was no beat: an answering master, the end of a pause."""
         self.total = Seconds(0)
         self.changed = now
+        if self._completed is not None:  # what passed before this sign of life is not silence after it
+            self._completed = max(self._completed, now)
 
     def reaches(self, threshold: Seconds) -> Instant | None:
         """Return when a read that shows the same beat would make the silence this long."""

@@ -44,6 +44,10 @@ REFUSALS = (
     Reason.BEATING,
 )
 """What ``eligibility.refusals`` may return."""
+_PASSED = (Reason.BACKING_OFF, Reason.BEATING)
+"""Refusals that are over for good when a verification begins."""
+_NOT_ASKED = (Reason.BACKING_OFF, Reason.SHUT_DOWN)
+"""Refusals that do not bind an operator, and only an operator's request is refused aloud while STALE."""
 
 ABANDONED = (
     Reason.SUPERSEDED,
@@ -51,12 +55,10 @@ ABANDONED = (
     Reason.BEAT_MOVED,
     Reason.LEDGER_SHRANK,
     Reason.LOCKED,
-    Reason.LOCK_UNKNOWN,
     Reason.PAUSED,
     Reason.SHUT_DOWN,
     Reason.ACTIVE_CHANGED,
     Reason.RESIDENT,
-    Reason.NOTICE_FAILED,
 )
 """Why a won claim is given up before its launch."""
 
@@ -71,6 +73,11 @@ def _rows(
     return tuple(Row(state, reason, following, event, level) for reason in reasons)
 
 
+def _refused(state: State, *, but: tuple[Reason, ...]) -> tuple[Row, ...]:
+    reasons = (reason for reason in REFUSALS if reason not in but)
+    return _rows(state, reasons, State.STANDBY, "takeover.refused", Level.WARNING)
+
+
 TABLE: tuple[Row, ...] = (
     Row(State.STANDBY, Reason.SILENT, State.STALE, "heartbeat.stale", Level.WARNING),
     Row(State.STANDBY, Reason.DEATH_NOTICE, State.STALE, "heartbeat.stale", Level.WARNING),
@@ -83,10 +90,10 @@ TABLE: tuple[Row, ...] = (
     Row(State.STALE, Reason.ASKED, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.ATTACHED, State.ACTIVE, "master.attached"),
     Row(State.STALE, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),
-    *_rows(State.STALE, REFUSALS, State.STANDBY, "takeover.refused", Level.WARNING),
+    *_refused(State.STALE, but=_NOT_ASKED),
     Row(State.VERIFYING, Reason.BEAT_MOVED, State.STANDBY, "shadow.standby"),
     Row(State.VERIFYING, Reason.MASTER_ANSWERS, State.STANDBY, "heartbeat.stuck", Level.WARNING),
-    *_rows(State.VERIFYING, REFUSALS, State.STANDBY, "takeover.refused", Level.WARNING),
+    *_refused(State.VERIFYING, but=_PASSED),
     Row(State.VERIFYING, Reason.ALL_CLEAR, State.CLAIMING, "takeover.claiming"),
     Row(State.CLAIMING, Reason.WON, State.ACCOUNTING, "takeover.accounting"),
     Row(State.CLAIMING, Reason.LOST, State.STANDBY, "takeover.lost"),
@@ -94,6 +101,8 @@ TABLE: tuple[Row, ...] = (
     Row(State.ACCOUNTING, Reason.ACCOUNTED, State.LAUNCHING, "takeover.launching", Level.WARNING),
     *_rows(State.ACCOUNTING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     *_rows(State.LAUNCHING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
+    Row(State.LAUNCHING, Reason.LOCK_UNKNOWN, State.STANDBY, "takeover.abandoned", Level.WARNING),
+    Row(State.LAUNCHING, Reason.NOTICE_FAILED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     Row(State.LAUNCHING, Reason.LAUNCH_FAILED, State.STANDBY, "takeover.failed", Level.ALARM),
     Row(State.LAUNCHING, Reason.LAUNCH_TIMEOUT, State.STANDBY, "takeover.failed", Level.ALARM),
     Row(State.LAUNCHING, Reason.CONFIRMED, State.ACTIVE, "master.confirmed", Level.WARNING),

@@ -44,7 +44,7 @@ class Loop:
         """Take turns until stopped."""
         while not self._stopping:
             self.turn()
-            self._waker.wait(self._patience())
+            self._waker.wait(self.patience())
 
     def turn(self) -> None:
         """Take one turn."""
@@ -56,7 +56,8 @@ class Loop:
             if runner.deadline() <= now:
                 runner.turn()
 
-    def _patience(self) -> Seconds:
+    def patience(self) -> Seconds:
+        """Return how long the loop may sleep before its next turn."""
         if not self._words.empty() or self._stopping:
             return Seconds(0)
         due = min((runner.deadline() for runner in self.runners.values()), default=NEVER)

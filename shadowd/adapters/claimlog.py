@@ -1,0 +1,259 @@
+"""The write-once records of a cell as files: the embedded ``ClaimLog``.
+
+``claims/N.json`` and ``notices/N.<kind>.json`` are created by link(2) and never changed (DESIGN.md 5).
+What a file's *name* says needs no read: notices count by name, and claims are read from the last
+confirmed epoch on, each once. A read record is kept as long as each fresh listing shows the same number
+with the same inode; no listing ever stands in for a fresh one.
+
+Order of the two listings: notices first. A holder links its claim before any notice of it, so a notice
+that was listed has its claim in the later listing of claims, pruned ones aside; the other way round, a
+claim and its notice made in between would show as a notice of nobody. What can happen instead is an
+open claim whose outcome came a moment later, and that is how the directory looked a moment before.
+
+An epoch that has notices but no claim was damaged by somebody. It keeps its number taken, and as long as
+nothing closed it, it is a doubt (PROTOCOL rule 15). A missing number without notices is none: its holder
+may start nothing before ``launching`` and lists again after that (rules 6 and 8).
+
+Two different outcomes of one epoch cannot both be written: they are linked to one hidden name first,
+``.outcome.N``, and only what lies there is given the name that readers see. Whoever comes next finishes
+what a crash between the two links left undone.
+
+This module refuses to judge what the epochs mean, and to remove a claim that anybody may have to account
+for.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from shadowd.adapters.claimnames import (
+    OUTCOME_PREFIX,
+    Listing,
+    Look,
+    Names,
+    claim_name,
+    epoch_of,
+    look,
+    notice_name,
+    outcome_name,
+    scan,
+    take_listing,
+)
+from shadowd.adapters.claimreader import ClaimReader, floor_of, thinned
+from shadowd.adapters.publish import (
+    MAX_NAMES,
+    Link,
+    create_file,
+    make_directories,
+    private_name,
+    sweep,
+)
+from shadowd.adapters.reading import list_dir, unreadable
+from shadowd.adapters.records import (
+    Notice,
+    decode_claim,
+    decode_notice,
+    encode_claim,
+    encode_notice,
+)
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.values import (
+    OUTCOMES,
+    Claim,
+    Epoch,
+    Host,
+    NoticeKind,
+    Problem,
+    Unknown,
+)
+
+PRUNE_ABOVE: Final = 2000
+"""Claims; more than that, and a confirmed epoch prunes down to ``PRUNE_TO``."""
+PRUNE_TO: Final = 1000
+_PRUNED_AT_ONCE: Final = 250
+_MOST_LISTED: Final = 4096
+_STEM: Final = "tmp"
+
+
+class DirectoryClaimLog:
+    """Claims and notices below ``directory`` (the spool's ``shadowd``), for one daemon of ``host``."""
+
+    def __init__(
+        self,
+        directory: Path,
+        cell: str,
+        host: Host,
+        wall: Callable[[], float],
+        *,
+        link: Link = os.link,
+    ) -> None:
+        self._directory = directory
+        self._claims = directory / "claims"
+        self._notices = directory / "notices"
+        self._cell = cell
+        self._host = host
+        self._wall = wall
+        self._link = link
+        self._read: Mapping[int, tuple[int, Claim]] = {}
+        """Claims as read, by epoch, with the inode that held them; those of the last ledger only."""
+        self._last: tuple[Listing | None, Ledger] = (None, Ledger())
+        """The last ledger and what it was made of: the same names and inodes say the same again."""
+        self._swept = False
+
+    def list(self) -> Ledger | Unknown:
+        """Return a fresh listing; Unknown where the directory itself cannot be read."""
+        listing = take_listing(self._directory)
+        if isinstance(listing, Unknown):
+            return listing
+        last_listing, last_ledger = self._last
+        if listing == last_listing and not last_ledger.doubts:
+            return last_ledger
+        ledger = self._ledger(look(listing))
+        if not isinstance(ledger, Unknown):
+            self._last = (listing, ledger)
+        return ledger
+
+    def claim(self, claim: Claim) -> Claim | Unknown:
+        """Create the claim if its number is free; return the claim that holds the number now."""
+        path = self._claims / claim_name(claim.epoch)
+        data = encode_claim(claim)
+        # A record that others cannot read would stop every later bid, so ours must pass their test.
+        flaw = self._decode(data, claim.epoch)
+        if isinstance(flaw, Unknown):
+            return flaw
+        found = self._create(path, data)
+        self._sweep()
+        return found if isinstance(found, Unknown) else self._decode(found, claim.epoch)
+
+    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Create the notice if absent; None once one of this epoch and kind is on disk.
+
+        An outcome other than the one that closed the epoch is refused: Unknown, naming that one.
+        """
+        path = self._notices / notice_name(epoch, kind)
+        data = encode_notice(Notice(self._cell, epoch, kind, self._host, os.getpid(), self._wall(), detail))
+        flaw = decode_notice(data, cell=self._cell, epoch=epoch, subject=str(path))
+        if isinstance(flaw, Unknown):
+            return flaw
+        present = scan(self._notices, self._directory.parent)
+        if isinstance(present, Unknown):
+            return present
+        if path.name in present:
+            return None
+        if kind in OUTCOMES:
+            return self._close(epoch, kind, data, present)
+        found = self._create(path, data)
+        if isinstance(found, Unknown):
+            return found
+        if kind is NoticeKind.STARTED:
+            # Only now does the boundary of what may go move, and now nobody waits for a master.
+            self._prune_surplus()
+        return None
+
+    def prune(self, keep: int) -> int | Unknown:
+        """Remove the oldest claims until ``keep`` are left, a bounded number at once; return how many.
+
+        Never the highest, the last confirmed (an adopted one does not count), or anything after it
+        (PROTOCOL rules 7 and 15). A claim goes before its notices: a claim without its ``failed`` would
+        supersede a running master.
+        """
+        listing = take_listing(self._directory)
+        if isinstance(listing, Unknown):
+            return listing
+        seen = look(listing)
+        reader = ClaimReader(self._cell, self._claims, seen.claims, self._read)
+        floor = min(floor_of(seen, reader), max(seen.claims, default=0))
+        surplus = max(0, len(seen.claims) - max(1, keep))
+        doomed = sorted(epoch for epoch in seen.claims if epoch < floor)[: min(surplus, _PRUNED_AT_ONCE)]
+        if not doomed:
+            return 0
+        least = f"{doomed[-1] + 1:010d}"
+        notices = [name for name in seen.notices if name.removeprefix(OUTCOME_PREFIX)[:10] < least]
+        try:
+            for epoch in doomed:
+                (self._claims / claim_name(epoch)).unlink(missing_ok=True)
+            for name in notices:
+                if epoch_of(name.removeprefix(OUTCOME_PREFIX)):
+                    (self._notices / name).unlink(missing_ok=True)
+        except OSError as error:
+            return unreadable(self._claims, error)
+        return len(doomed)
+
+    def _ledger(self, seen: Look) -> Ledger | Unknown:
+        reader = ClaimReader(self._cell, self._claims, seen.claims, self._read)
+        floor = floor_of(seen, reader)
+        kinds, strange = seen.kinds(floor)
+        epochs = thinned({epoch for epoch in seen.claims if epoch >= floor} | kinds.keys(), kinds)
+        if len(epochs) > _MOST_LISTED:
+            detail = f"{len(epochs)} epochs since the last confirmed one; at most {_MOST_LISTED} are read"
+            return Unknown(Problem.TOO_LARGE, str(self._claims), detail)
+        records = tuple(
+            EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
+            for epoch in epochs
+        )
+        self._read = reader.used
+        return Ledger(
+            records,
+            (
+                *(_strange(self._claims / name) for name in sorted(seen.strange_claims)),
+                *(_strange(self._notices / name) for name in sorted(strange)),
+                *(
+                    record.claim
+                    for record in records
+                    if isinstance(record.claim, Unknown) and (record.open or record.epoch in seen.claims)
+                ),
+            ),
+        )
+
+    def _close(self, epoch: Epoch, kind: NoticeKind, data: bytes, present: Names) -> Unknown | None:
+        for other in NoticeKind:
+            if other in OUTCOMES and notice_name(epoch, other) in present:
+                return self._refused(epoch, kind, other)
+        path = self._notices / outcome_name(epoch)
+        found = self._create(path, data)
+        if isinstance(found, Unknown):
+            return found
+        first = decode_notice(found, cell=self._cell, epoch=epoch, subject=str(path))
+        if isinstance(first, Unknown):
+            return first
+        shown = self._create(self._notices / notice_name(epoch, first.kind), found)
+        if isinstance(shown, Unknown):
+            return shown
+        return None if first.kind is kind else self._refused(epoch, kind, first.kind)
+
+    def _refused(self, epoch: Epoch, kind: NoticeKind, first: NoticeKind) -> Unknown:
+        return Unknown(
+            Problem.UNREADABLE,
+            str(self._notices / notice_name(epoch, kind)),
+            f"epoch {epoch} was closed as {first.value} before; an epoch has one outcome",
+        )
+
+    def _prune_surplus(self) -> None:
+        names = list_dir(self._claims, MAX_NAMES)
+        if not isinstance(names, Unknown) and len(names) > PRUNE_ABOVE:
+            self.prune(PRUNE_TO)
+
+    def _create(self, path: Path, data: bytes) -> bytes | Unknown:
+        try:
+            if not path.parent.is_dir():
+                make_directories(self._directory, self._notices, self._claims)
+        except OSError as error:
+            return unreadable(path.parent, error)
+        return create_file(path, data, private=private_name(_STEM, self._host), link=self._link)
+
+    def _decode(self, data: bytes, epoch: int) -> Claim | Unknown:
+        return decode_claim(data, cell=self._cell, epoch=epoch, subject=str(self._claims / claim_name(epoch)))
+
+    def _sweep(self) -> None:
+        if self._swept:
+            return
+        self._swept = True
+        for directory in (self._claims, self._notices):
+            names = list_dir(directory, MAX_NAMES)
+            if not isinstance(names, Unknown):
+                sweep(directory, names, _STEM, self._host)
+
+
+def _strange(path: Path) -> Unknown:
+    return Unknown(Problem.GARBAGE, str(path), "named like a record, and not by this release")

@@ -1,0 +1,238 @@
+"""The processes of one epoch on this host: which is the master, which the scheduler, how they ended.
+
+Why it is not simply a child: sge_qmaster forks twice and its first process returns 0 whatever happens
+(GRIDENGINE.md), so its parent's end says nothing (PROTOCOL rule 12). Every process of an epoch is known by
+SHADOWD_EPOCH and SHADOWD_NONCE in its environment, which it hands down; SHADOWD_ROLE tells the two of the
+pair apart. *Named* is a process that we started ourselves, or one that bears the program's name.
+
+Which process is the master: the oldest living named one of its role. Where none is named, the oldest of
+its role; but only as long as the ones before it ended like a program that puts itself in the background,
+with status 0 and within five seconds. After any other end, what still lives is a stray: it counts as
+alive, and not as a master. So a helper that outlives its crashed master is no master, and a start script
+that leaves a program of another name behind is understood.
+
+How it ended: CLEAN only if the master itself was seen to exit with 0. If the last process that we knew
+was a middle one (ours, or leader of its session) then its descendants speak too, from their zombies, and
+any failure among them counts. UNSEEN: it was no child of ours (an earlier daemon started it), or there
+never was one.
+
+Limit: a program that forks into the background *and* writes over its own environment is not recognised;
+run such a one in the foreground. Refuses to signal anybody.
+"""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from shadowd.adapters import procfs, reaping
+from shadowd.adapters.procfs import Process
+from shadowd.core.values import ExitKind, PairView
+
+CELL, EPOCH, NONCE, ROLE = "SHADOWD_CELL", "SHADOWD_EPOCH", "SHADOWD_NONCE", "SHADOWD_ROLE"
+MASTER, SCHEDULER = "master", "scheduler"
+_FORKING = 5.0
+_MOST_MEMBERS = 100
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A process of the epoch, alive or ended, whose pidfd we hold until its end was dealt with."""
+
+    process: Process
+    role: str
+    named: bool
+    pidfd: int
+    child: subprocess.Popen[bytes] | None = None
+    """Set for the process that we started ourselves."""
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """Sorts the oldest first."""
+        return _age(self.process)
+
+
+@dataclass(slots=True)
+class Part:
+    """The state of one of the pair."""
+
+    names: frozenset[str]
+    current: Member | None = None
+    settled: bool = False
+    """True once an end was not that of a program putting itself in the background."""
+    ended: ExitKind | None = None
+
+
+class Family:
+    """What is known of one epoch's processes; the caller serialises all calls."""
+
+    def __init__(self, epoch: int, nonce: str, names: dict[str, frozenset[str]]) -> None:
+        self._epoch = os.fsencode(str(epoch))
+        self._nonce = nonce
+        self._parts = {role: Part(of) for role, of in names.items()}
+        self._members: dict[tuple[int, str], Member] = {}
+        self._began: int | None = None
+        self._untracked = 0
+        self._fresh = False
+        self.leftovers: list[Process] = []
+        """Zombies of our name that nobody can place."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The processes that were alive at the last look."""
+        return tuple(self._members.values())
+
+    def add_child(self, child: subprocess.Popen[bytes], role: str) -> Member:
+        """Take in the program that was just started; it cannot be gone, for nobody else collects it."""
+        found = procfs.process(child.pid)
+        # Its name is still ours if it has not reached its own yet.
+        started = found or Process(child.pid, "", "R", os.getpid(), child.pid, "0")
+        member = Member(started, role, named=True, pidfd=os.pidfd_open(child.pid), child=child)
+        self._members[started.pid, started.start_token] = member
+        part = self._parts.setdefault(role, Part(frozenset()))
+        part.current, part.settled, part.ended = member, False, None
+        self._began = min(int(started.start_token), self._began or int(started.start_token))
+        return member
+
+    @property
+    def unchanged(self) -> bool:
+        """True while every process known from the last look lives: one system call, no walk."""
+        if not self._fresh or not self._members:
+            return False
+        return not procfs.wait_pidfds([member.pidfd for member in self._members.values()], 0)
+
+    def look(self) -> bool:
+        """Walk through /proc and take stock; False when the table could not be read."""
+        pids = procfs.processes_with(NONCE, self._nonce)
+        if pids is None:
+            return False
+        self._untracked = sum(not self._meet(pid) for pid in pids)
+        self._bury()
+        for role, part in self._parts.items():
+            self._choose(role, part)
+        self._fresh = True
+        return True
+
+    def view(self) -> PairView:
+        """Return what the last look showed."""
+        master = self._parts[MASTER]
+        scheduler = self._parts.get(SCHEDULER)
+        kind = _kind(master)
+        return PairView(
+            master=kind or ExitKind.UNSEEN,
+            master_pid=master.current.process.pid if master.current else None,
+            scheduler=_kind(scheduler) if scheduler else None,
+            alive=len(self._members) + self._untracked,
+        )
+
+    def close(self) -> None:
+        """Give back all descriptors."""
+        for member in self._members.values():
+            os.close(member.pidfd)
+        self._members.clear()
+        self._fresh = False
+
+    def _meet(self, pid: int) -> bool:
+        """Take in a process of our nonce; False for one that is counted only."""
+        found = procfs.process(pid)
+        if found is None or not found.alive or (pid, found.start_token) in self._members:
+            return True
+        marks = procfs.environment(pid) or {}
+        if marks.get(EPOCH.encode()) != self._epoch:
+            return True
+        if len(self._members) >= _MOST_MEMBERS:
+            return False
+        pidfd = procfs.open_pidfd(pid, found.start_token)
+        if pidfd is None:
+            return True
+        role = os.fsdecode(marks.get(ROLE.encode(), b""))
+        part = self._parts.get(role)
+        if part is None and role == SCHEDULER:
+            part = self._parts[SCHEDULER] = Part(frozenset())
+        named = part is not None and _bears(found, part.names)
+        self._members[pid, found.start_token] = Member(found, role, named=named, pidfd=pidfd)
+        return True
+
+    def _bury(self) -> None:
+        """Deal with the members that ended, and with zombies that are their relatives."""
+        by_fd = {member.pidfd: member for member in self._members.values()}
+        dead = [by_fd[number] for number in procfs.wait_pidfds(list(by_fd), 0)] if by_fd else []
+        if not dead:
+            return
+        zombies = [zombie for zombie in procfs.zombie_children() if self._unknown(zombie)]
+        sessions = self._sessions()
+        related = [zombie for zombie in zombies if zombie.session in sessions]
+        self.leftovers = [z for z in zombies if z.session not in sessions and self._resembles(z, dead)]
+        heirs = [(zombie, reaping.peek(zombie.pid)) for zombie in related + self.leftovers]
+        for zombie in related:
+            reaping.take(zombie)
+        for member in sorted(dead, key=lambda member: member.age):
+            self._record(member, heirs)
+            os.close(member.pidfd)
+            del self._members[member.process.pid, member.process.start_token]
+
+    def _record(self, member: Member, heirs: list[tuple[Process, int | None]]) -> None:
+        last = procfs.process(member.process.pid)
+        status = reaping.collect(member.pidfd)
+        if member.child is not None:
+            # Else subprocess would look for a child that is not there any more.
+            member.child.returncode = 0 if status is None else status
+        part = self._parts.get(member.role)
+        if part is None or not (part.current is member or (part.current is None and not part.settled)):
+            return
+        brief = time.monotonic() - member.since < _FORKING
+        leads = last is not None and last.session == member.process.pid
+        statuses = [status]
+        if status == 0 and brief and (leads or member.child is not None):
+            statuses += [end for heir, end in heirs if end is not None and _age(heir) >= member.age]
+        part.current = None
+        part.ended = _exit_kind(statuses)
+        part.settled = not (brief and status == 0)
+
+    def _choose(self, role: str, part: Part) -> None:
+        living = sorted((m for m in self._members.values() if m.role == role), key=lambda member: member.age)
+        named = [member for member in living if member.named]
+        if part.current in named:
+            return
+        candidates = named or ([] if part.settled else living)
+        part.current = candidates[0] if candidates else None
+
+    def _unknown(self, zombie: Process) -> bool:
+        return (zombie.pid, zombie.start_token) not in self._members
+
+    def _sessions(self) -> frozenset[int]:
+        """Return the sessions of members, read now: a middle process makes its own after we met it."""
+        found = (procfs.process(pid) for pid, _ in self._members)
+        valid = {p.session for p in found if p and (p.pid, p.start_token) in self._members}
+        return frozenset(valid - {os.getsid(0), 0})
+
+    def _resembles(self, zombie: Process, dead: list[Member]) -> bool:
+        # Read now: right after its start a program may still bear the name of who started it.
+        ended = (procfs.process(member.process.pid) for member in dead)
+        names = {process.comm for process in ended if process}
+        names |= {name for part in self._parts.values() for name in part.names}
+        began = self._began
+        return began is not None and int(zombie.start_token) >= began and zombie.comm in names
+
+
+def _age(process: Process) -> tuple[int, int]:
+    return int(process.start_token), process.pid
+
+
+def _kind(part: Part) -> ExitKind | None:
+    return ExitKind.RUNNING if part.current else part.ended
+
+
+def _exit_kind(statuses: list[int | None]) -> ExitKind:
+    if any(statuses):
+        return ExitKind.FAILED
+    return ExitKind.UNSEEN if None in statuses else ExitKind.CLEAN
+
+
+def _bears(process: Process, names: frozenset[str]) -> bool:
+    """Tell whether a process bears one of the names: the kernel's, or that of a script it runs."""
+    if process.comm in names:
+        return True
+    words = procfs.arguments(process.pid)[:2]
+    return any(procfs.comm_of(word) in names for word in words)

@@ -1,0 +1,190 @@
+"""What /proc says about processes, and handles on them that cannot be mistaken for another's.
+
+Why handles: a pid is a number that the kernel gives away again. A *start token* (field 22 of
+/proc/PID/stat) together with the pid names one process for good, and a pidfd opened under it stays with
+that process. No signal is sent here in any other way.
+
+A zombie is not alive: it has a pid and a parent, but no environment, no lock and no socket. All reads are
+bounded. Sources: proc(5), pidfd_open(2), prctl(2). Refuses to decide whose process it is.
+"""
+
+import ctypes
+import os
+import select
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+DEAD = frozenset("ZXx")
+_STAT_LIMIT = 4096
+_CMDLINE_LIMIT = 64 * 1024
+_ENVIRON_LIMIT = 4 * 1024 * 1024
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_COMM_LENGTH = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of /proc/PID/stat, as far as anybody here asks."""
+
+    pid: int
+    comm: str
+    """The kernel's name of the program, cut to 15 bytes."""
+    state: str
+    ppid: int
+    session: int
+    start_token: str
+    """Clock ticks since boot."""
+
+    @property
+    def alive(self) -> bool:
+        """False for a zombie."""
+        return self.state not in DEAD
+
+
+def comm_of(program: str) -> str:
+    """Return the name under which the kernel keeps a program started from this path."""
+    name = os.fsencode(os.path.basename(program))[:_COMM_LENGTH]  # noqa: PTH119 (a path may be bytes of any kind)
+    return os.fsdecode(name)
+
+
+def process(pid: int, proc: Path = PROC) -> Process | None:
+    """Return what the kernel says of a pid, a zombie's too; None when there is no such process."""
+    data = read_some(proc / str(pid) / "stat", _STAT_LIMIT)
+    if data is None:
+        return None
+    # The name may hold blanks and brackets itself: the last bracket closes it.
+    head, closed, tail = data.rpartition(b")")
+    fields = tail.split()
+    if not closed or len(fields) < 20:
+        return None
+    comm = os.fsdecode(head.partition(b"(")[2])
+    state, ppid, session = fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3])
+    return Process(pid, comm, state, ppid, session, fields[19].decode("ascii", "replace"))
+
+
+def arguments(pid: int, proc: Path = PROC) -> tuple[str, ...]:
+    """Return the argument vector (its first 64 KiB); empty for a zombie or a process that is gone."""
+    data = read_some(proc / str(pid) / "cmdline", _CMDLINE_LIMIT)
+    return tuple(os.fsdecode(word) for word in data.rstrip(b"\0").split(b"\0")) if data else ()
+
+
+def environment(pid: int, proc: Path = PROC) -> dict[bytes, bytes] | None:
+    """Return the environment as the process was started with it; None where it cannot be read.
+
+    Empty for a zombie, for a kernel thread, and for a moment within execve(2).
+    """
+    data = read_some(proc / str(pid) / "environ", _ENVIRON_LIMIT)
+    if data is None:
+        return None
+    pairs = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+def pids(proc: Path = PROC) -> Iterator[int] | None:
+    """Return all pids in the order of the kernel; None where the table cannot be listed."""
+    try:
+        with os.scandir(proc) as entries:
+            names = [entry.name for entry in entries]
+    except OSError:
+        return None
+    return (int(name) for name in names if name.isdigit())
+
+
+def processes_with(key: str, value: str, proc: Path = PROC) -> tuple[int, ...] | None:
+    """Return the pids whose environment holds ``key=value``; None where nobody could look.
+
+    The calling process is left out: a daemon started by its own master inherits the mark and must not
+    stop itself.
+    """
+    found = pids(proc)
+    if found is None:
+        return None
+    mark = os.fsencode(f"\0{key}={value}\0")
+    us = os.getpid()
+    return tuple(pid for pid in found if pid != us and _marked(proc / str(pid), mark))
+
+
+def _marked(folder: Path, mark: bytes) -> bool:
+    data = read_some(folder / "environ", _ENVIRON_LIMIT)
+    return bool(data) and mark in b"\0" + (data or b"") + b"\0"
+
+
+def zombie_children(proc: Path = PROC) -> tuple[Process, ...]:
+    """Return our children that ended and were not collected yet."""
+    try:
+        # One system call tells whether the walk through the table is worth while.
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return ()
+    except ChildProcessError:
+        return ()
+    us = os.getpid()
+    known = (process(pid, proc) for pid in pids(proc) or ())
+    return tuple(found for found in known if found and found.ppid == us and not found.alive)
+
+
+def read_some(path: Path, limit: int) -> bytes | None:
+    """Return at most ``limit`` bytes of a file of this host's kernel; None where it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    parts: list[bytes] = []
+    try:
+        while limit > 0 and (part := os.read(descriptor, min(limit, 65536))):
+            parts.append(part)
+            limit -= len(part)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def open_pidfd(pid: int, start_token: str) -> int | None:
+    """Return a pidfd of exactly this process; None when it is gone or the pid is another's by now."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return None
+    now = process(pid)
+    if now is None or now.start_token != start_token:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def wait_pidfds(descriptors: list[int], timeout: float) -> list[int]:
+    """Wait until one of the processes ends; return those that did, after at most ``timeout`` seconds."""
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poller.poll(timeout * 1000)]
+
+
+def send_signal(pidfd: int, number: signal.Signals) -> bool:
+    """Send a signal to the process behind the pidfd; False when it has ended or may not be signalled."""
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        return False
+    return True
+
+
+def become_subreaper(*, on: bool = True) -> bool:
+    """Make orphans among our descendants our children (prctl(2)); False where the kernel refuses."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
+
+
+def set_name(name: str) -> bool:
+    """Name the calling thread, and by the main thread the process, as ``ps`` and startup scripts see it."""
+    return _prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(name)[:_COMM_LENGTH]))
+
+
+def _prctl(option: int, argument: int | ctypes.c_char_p) -> bool:
+    value = ctypes.c_ulong(argument) if isinstance(argument, int) else argument
+    libc = ctypes.CDLL(None, use_errno=True)
+    return int(libc.prctl(option, value, ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))) == 0

@@ -1,0 +1,110 @@
+"""Which user's rights the calling *thread* has on files.
+
+Why: the cell's files belong to its admin user, and on a shared mount root is often nobody (root_squash).
+The ancestor switches its effective ids; that changes the whole process, and one daemon here serves cells
+of different admin users, each by its own worker thread. Linux keeps ids per thread; only glibc's wrappers
+spread them over all threads. So the raw system calls are made: ``setfsuid``, ``setfsgid``, which by
+definition concern the caller alone, and ``setgroups`` by number (credentials(7), nptl(7)).
+
+File-system ids do not survive execve(2), supplementary groups do: so programs are started, and other
+processes looked at, within ``own_identity``. Without root there is nothing to switch and files are used
+as who we are. Refuses to believe the kernel's silence (setfsuid reports no error): what was set is read back.
+"""
+
+import ctypes
+import os
+import platform
+import pwd
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shadowd.errors import CellError
+
+_MOST_GROUPS = 65536
+# getgroups, setgroups: the generic numbers of newer architectures, and those of the older ones.
+_CALLS = {
+    "x86_64": (115, 116),
+    "ppc64le": (80, 81),
+    **dict.fromkeys(("s390x", "i386", "i486", "i586", "i686", "armv6l", "armv7l"), (205, 206)),
+}
+_GETGROUPS, _SETGROUPS = _CALLS.get(platform.machine(), (158, 159))
+_ASK = -1  # An id that no user has: setfsuid then only tells the present one.
+_ID_BITS = 0xFFFFFFFF
+_UNKNOWN = object()
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+# Taken at import, before any thread can have changed its own.
+_OWN_GROUPS = tuple(os.getgroups())
+_thread = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class FileUser:
+    """A user as the file system knows it."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+def lookup(name: str) -> FileUser:
+    """Return the user of this name with its groups; raises ``CellError`` when this host has none.
+
+    May ask a directory service and block as long as that does.
+    """
+    try:
+        entry = pwd.getpwnam(name)
+        groups = os.getgrouplist(name, entry.pw_gid)
+    except (KeyError, ValueError, OSError) as error:
+        raise CellError(
+            f"user {name!r}",
+            "this host does not know the user whose files the cell's are",
+            "create the user here, or correct admin_user",
+        ) from error
+    return FileUser(entry.pw_uid, entry.pw_gid, tuple(sorted(set(groups))))
+
+
+def become(user: FileUser | None) -> None:
+    """Let this thread use files as ``user`` from now on; None: as the process itself.
+
+    Costs a comparison when nothing changes. Raises ``PermissionError`` when the kernel did not obey; the
+    thread then has no business with files until a later call succeeds.
+    """
+    if os.geteuid() != 0 or getattr(_thread, "user", _UNKNOWN) == user:
+        return
+    _thread.user = _UNKNOWN
+    wanted = user or FileUser(os.geteuid(), os.getegid(), _OWN_GROUPS)
+    _set_groups(wanted.groups)
+    _libc.setfsgid(wanted.gid)
+    _libc.setfsuid(wanted.uid)
+    found = FileUser(_libc.setfsuid(_ASK) & _ID_BITS, _libc.setfsgid(_ASK) & _ID_BITS, _groups())
+    if (found.uid, found.gid, set(found.groups)) != (wanted.uid, wanted.gid, set(wanted.groups)):
+        raise PermissionError(f"the kernel did not let this thread use files as {wanted}: it is {found}")
+    _thread.user = user
+
+
+@contextmanager
+def own_identity() -> Iterator[None]:
+    """Run a block as the process itself, and go on as before."""
+    before = getattr(_thread, "user", None)
+    become(None)
+    try:
+        yield
+    finally:
+        become(before if isinstance(before, FileUser) else None)
+
+
+def _set_groups(groups: tuple[int, ...]) -> None:
+    array = (ctypes.c_uint32 * max(1, len(groups)))(*groups)
+    if _libc.syscall(ctypes.c_long(_SETGROUPS), ctypes.c_ulong(len(groups)), array) != 0:
+        number = ctypes.get_errno()
+        raise PermissionError(number, f"setgroups: {os.strerror(number)}")
+
+
+def _groups() -> tuple[int, ...]:
+    array = (ctypes.c_uint32 * _MOST_GROUPS)()
+    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(_MOST_GROUPS), array)
+    return tuple(array[: max(0, count)])

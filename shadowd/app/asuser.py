@@ -1,0 +1,83 @@
+"""The cell's file ports, used as the cell's admin user.
+
+Each call takes on that user's file identity on the thread that makes it (``adapters.user``), so one daemon
+serves cells of different owners; /proc is read, and children are started, as the daemon itself.
+"""
+
+from dataclasses import dataclass
+
+from shadowd.adapters.user import FileUser, become
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, Pause, Unknown
+from shadowd.ports import CellFiles, ClaimLog
+
+
+@dataclass(frozen=True, slots=True)
+class FilesAs:
+    """``CellFiles`` as a user."""
+
+    user: FileUser | None
+    files: CellFiles
+
+    def read_lock(self) -> Lock | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_lock()
+
+    def read_beat(self) -> int | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_beat()
+
+    def read_active(self) -> Host | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_active()
+
+    def read_shadows(self) -> tuple[Host, ...] | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_shadows()
+
+    def read_pause(self) -> Pause | Unknown | None:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_pause()
+
+    def resident(self) -> int | None:
+        """Look as ourselves: the kernel shows a process's environment to root and its owner only."""
+        become(None)
+        return self.files.resident()
+
+    def place_lock(self, epoch: Epoch, nonce: str) -> Lock | Unknown:
+        """Write as the user."""
+        become(self.user)
+        return self.files.place_lock(epoch, nonce)
+
+    def clear_lock(self) -> Unknown | None:
+        """Write as the user."""
+        become(self.user)
+        return self.files.clear_lock()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsAs:
+    """``ClaimLog`` as a user."""
+
+    user: FileUser | None
+    claims: ClaimLog
+
+    def list(self) -> Ledger | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.claims.list()
+
+    def claim(self, claim: Claim) -> Claim | Unknown:
+        """Write as the user."""
+        become(self.user)
+        return self.claims.claim(claim)
+
+    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Write as the user."""
+        become(self.user)
+        return self.claims.notice(epoch, kind, detail)

@@ -1,0 +1,67 @@
+"""What ``status`` and ``check`` have in common: which cells, how long to wait, how to leave.
+
+Both only read files, so they work while the daemon does not and need no rights beyond reading. Neither
+loads pydantic, structlog or watchdog. This module refuses to print a verdict: the verbs do.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from shadowd.console.cells import places
+from shadowd.console.deadline import abandoned
+from shadowd.console.gather import gather
+from shadowd.console.report import Report, report
+
+PATIENCE: Final = 3.0
+_MOST: Final = 300.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of both verbs."""
+    parser.add_argument(
+        "--cell", action="append", default=[], metavar="NAME", help="only this cell (may recur)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help=f"how long the shared directories may take (default {PATIENCE:g})",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="read FILE (else SHADOWD_CONFIG, else /etc/shadowd/shadowd.toml, else the environment)",
+    )
+
+
+def look(args: argparse.Namespace) -> list[Report]:
+    """Look at the cells that the arguments name; raises ``ConfigError``."""
+    wanted = places(args.config, args.cell, os.environ)
+    return [report(gathered) for gathered in gather(wanted, args.timeout, time.time)]
+
+
+def leave(code: int) -> int:
+    """Return the exit status; where a read still hangs, end the process here and now."""
+    if not abandoned():
+        return code
+    try:
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds") from None
+    if not 0 < seconds <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: more than 0, at most {_MOST:g} seconds")
+    return seconds

@@ -1,0 +1,75 @@
+"""``shadowd run``: the daemon, in the foreground unless told otherwise."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shadowd.errors import ShadowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EXAMPLE = """\
+examples:
+  $ SGE_ROOT=/opt/sge shadowd run             one cell, described by the environment alone
+  $ shadowd run --config /etc/shadowd/shadowd.toml
+  $ shadowd run --daemonize                   for init scripts; returns once the daemon is ready
+
+TERM and INT end the daemon within a second and leave a running master alone; HUP reads the configuration
+again, and a bad one keeps the old in force.
+Exit status: 0 ended by a signal, 66 no cell can be served, 75 this host serves the cell already,
+78 the configuration cannot be used.
+"""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "run",
+        description="Watch the cells of this host, and take over when a master is dead.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration")
+    parser.add_argument("--daemonize", action="store_true", help="go to the background when ready")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal says stop."""
+    return serve(args.config, background=args.daemonize)
+
+
+def serve(config: Path | None, *, background: bool, name: str | None = None) -> int:
+    """Run the daemon of this configuration; ``name`` is what ``ps`` and init scripts know it by."""
+    say: Callable[[int, str], None] | None = None
+    if background:
+        # Before anything else: threads and locks do not survive a fork.
+        from shadowd.adapters.daemonize import daemonize
+
+        say = daemonize()
+    try:
+        _serve(config, name, say)
+    except ShadowdError as error:
+        if say is None:
+            raise
+        say(error.exit_code, f"{name or 'shadowd'}: {error}")
+        os._exit(error.exit_code)
+    return 0
+
+
+def _serve(config: Path | None, name: str | None, say: "Callable[[int, str], None] | None") -> None:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it: 5 MB for colours
+    from shadowd.app.daemon import Daemon, logs_for
+    from shadowd.config.load import examine
+
+    loaded = examine(config, os.environ)
+    if name is not None:
+        from shadowd.adapters.procfs import set_name
+
+        set_name(name)
+    daemon = Daemon(config, os.environ, loaded, logs_for(loaded.settings.log, os.environ))
+    daemon.start()
+    daemon.serve(ready=(lambda: None) if say is None else (lambda: say(0, "")))

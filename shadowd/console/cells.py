@@ -1,0 +1,90 @@
+"""From the configuration's cells to places to look at, and the look itself.
+
+Only the light reader of the configuration is used, so that a call by monitoring loads neither pydantic
+nor anything else that a daemon needs. Everything that touches a shared directory, the bootstrap file
+included, happens inside ``Place.read``, which the caller runs under a deadline. This module refuses to
+catch what the adapters raise: a cell that cannot be understood is an error with a remedy.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from shadowd.config.light import LightCell, light_settings
+from shadowd.console import records
+from shadowd.console.gather import Place, Shared
+from shadowd.core.values import Host, Seconds
+from shadowd.errors import ConfigError
+
+
+def places(config: Path | None, wanted: Iterable[str], environ: Mapping[str, str]) -> list[Place]:
+    """Return the places of all cells, or of the wanted ones; raises ``ConfigError``."""
+    cells = {cell.name: cell for cell in light_settings(config, environ).cells}
+    names = list(dict.fromkeys(wanted)) or list(cells)
+    for name in names:
+        if name not in cells:
+            known = ", ".join(sorted(cells)[:20]) or "none"
+            raise ConfigError("--cell", f"there is no cell {records.clean(name)!r}", f"cells here: {known}")
+    return [_place(cells[name]) for name in names]
+
+
+def _place(cell: LightCell) -> Place:
+    return Place(
+        name=cell.name,
+        kind=cell.kind,
+        host=cell.host or "",
+        runtime_dir=cell.runtime_dir,
+        spool=str(cell.directory),
+        read=lambda: read_gridengine(cell),
+    )
+
+
+def read_gridengine(cell: LightCell) -> Shared:
+    """Look at everything of a Grid Engine cell once; may hang; raises ``CellError``."""
+    from shadowd.adapters.cellfiles import GridEngineFiles  # noqa: PLC0415 - in the thread, not at start
+    from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415
+    from shadowd.adapters.gridengine import discover, host_names  # noqa: PLC0415
+    from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
+    from shadowd.adapters.resident import ResidentSearch  # noqa: PLC0415
+
+    found = discover(cell.sge_root, cell.sge_cell)
+    own = (cell.host,) if cell.host else machine_names(Seconds(1))
+    names = host_names(found).knowing(own)
+    host = names.canonical(own[0])
+    paths = found.paths
+    search = ResidentSearch(pid_file=paths.pid_file, spool=found.spool)
+    files = GridEngineFiles(cell.name, host, paths, names, search)
+    return Shared(
+        host=host,
+        spool=str(found.spool),
+        ledger=DirectoryClaimLog(paths.state, cell.name, Host(host), time.time).list(),
+        lock=files.read_lock(),
+        lock_owner=_owner(paths.lock),
+        beat=files.read_beat(),
+        beat_wall=_modified(paths.beat),
+        active=files.read_active(),
+        shadows=files.read_shadows(),
+        pause=files.read_pause(),
+        hosts=records.read_hosts(paths.state / "hosts"),
+    )
+
+
+def _owner(path: Path) -> str:
+    import pwd  # noqa: PLC0415 - rarely needed
+
+    try:
+        uid = os.lstat(path).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

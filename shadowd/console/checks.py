@@ -1,0 +1,182 @@
+"""Would failover work now? Each item that decides it, judged, with what to do.
+
+``check`` prints all items, ``status`` the bad ones; monitoring gets the worst. An item that cannot be
+looked at because the shared directory does not answer is left out: one item says that it does not. This
+module refuses to read anything: it judges what was gathered and projected.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from shadowd.console.clock import ago, ahead, span
+from shadowd.console.gather import Gathered, Shared, Unreached
+from shadowd.console.health import Health, Item
+from shadowd.console.hostchecks import failover_is_off, host_items
+from shadowd.console.project import CellView, moved_text
+from shadowd.console.records import HostRecord, clean
+from shadowd.console.remedies import remedy
+from shadowd.console.rows import is_fresh
+from shadowd.console.timers import timer_items
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Timer
+from shadowd.core.values import Protection, Unknown
+
+_OK, _WARNING, _CRITICAL, _UNKNOWN = Health.OK, Health.WARNING, Health.CRITICAL, Health.UNKNOWN
+_RESTART: Final = "Start it: systemctl start shadowd; then read its log: journalctl -u shadowd."
+
+
+def check(gathered: Gathered, view: CellView) -> list[Item]:
+    """Judge one cell."""
+    return list(_items(gathered, view))
+
+
+def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
+    shared = gathered.shared
+    if isinstance(shared, Unreached):
+        grave = _CRITICAL if shared.hung else _UNKNOWN
+        yield Item("files", grave, f"{shared.subject}: {shared.reason}", shared.remedy)
+        yield from _daemon(gathered, expected=True)
+        yield from host_items(view)
+        return
+    yield _master(view, shared)
+    yield _heartbeat(view)
+    yield _lock(view)
+    if view.pause:
+        paused = Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
+        yield Item("pause", _WARNING, view.pause, remedy(paused, view.spool))
+    yield from _claims(view, shared)
+    yield _active(view, shared)
+    yield _shadows(gathered, view, shared)
+    yield from _daemon(gathered, expected=_expected(gathered, view))
+    yield from host_items(view)
+    yield _protection(view)
+    yield from timer_items(gathered.local)
+
+
+def _expected(gathered: Gathered, view: CellView) -> bool:
+    """Tell whether this host should run a daemon: a shadow, or the master's host."""
+    return view.master.host == gathered.host or any(row.here and row.rank for row in view.rows)
+
+
+def _master(view: CellView, shared: Shared) -> Item:
+    master = view.master
+    if not master.host:
+        advice = remedy(Reason.SHUT_DOWN, view.spool) if master.stopped else _advice_no_master(shared, view)
+        return Item("master", _WARNING if master.stopped else _CRITICAL, master.text, advice)
+    since = f", since {ago(master.since, view.now)}" if master.since is not None else ""
+    epoch = f", epoch {master.epoch}" if master.epoch is not None else ""
+    return Item("master", _OK, f"{master.host}{since}{epoch} ({master.text})")
+
+
+def _advice_no_master(shared: Shared, view: CellView) -> str:
+    if isinstance(shared.active, Unknown):
+        return remedy(Reason.ACTIVE_UNKNOWN, view.spool)
+    return "See below which host takes over, and when."
+
+
+def _heartbeat(view: CellView) -> Item:
+    beat = view.beat
+    if beat.value is None:
+        return Item("heartbeat", _CRITICAL, beat.problem, remedy(Reason.BEAT_UNKNOWN, view.spool))
+    value = f"{beat.value:05d}"
+    if beat.moved is None or beat.age is None:
+        return Item("heartbeat", _UNKNOWN, f"{value}, nobody watched it move", _RESTART)
+    text = f"{value}, {moved_text(view)}"
+    if beat.age < view.stale_after / 2 or beat.at_least:
+        return Item("heartbeat", _OK, text)
+    if beat.age < view.stale_after:
+        return Item("heartbeat", _WARNING, text, remedy(Reason.SILENT, view.spool))
+    if view.master.stopped:
+        return Item("heartbeat", _OK, f"stands still, as it should: {text}")
+    if failover_is_off(view):
+        return Item("heartbeat", _WARNING, f"stands still: {text}", "See lock and pause.")
+    advice = f"{_next_takeover(view)}{remedy(Reason.SILENT, view.spool)}"
+    return Item("heartbeat", _CRITICAL, f"stands still: {text}", advice)
+
+
+def _next_takeover(view: CellView) -> str:
+    """Say who will take over without a human hand, and when."""
+    due = [(row.due, row.host) for row in view.rows if row.eligible and row.timer == Timer.TAKEOVER.value]
+    when, host = min(due, default=(None, ""))
+    return f"{host} takes over at {ahead(when, view.now)} by itself. " if when is not None else ""
+
+
+def _lock(view: CellView) -> Item:
+    lock = view.lock
+    if lock is None:
+        return Item("lock", _OK, "none")
+    since = f"since {ago(lock.since, view.now)}, " if lock.since is not None else ""
+    owner = f"owner {clean(lock.owner)}, " if lock.owner else ""
+    beating = view.beat.age is not None and view.beat.age < view.stale_after
+    grave = _CRITICAL if lock.blocks and (beating or lock.kind == "unknown") else _WARNING
+    return Item("lock", grave, f"{since}{owner}{lock.text}", lock.remedy)
+
+
+def _claims(view: CellView, shared: Shared) -> Iterator[Item]:
+    ledger = shared.ledger
+    if isinstance(ledger, Unknown):
+        detail = f" ({clean(ledger.detail)})" if ledger.detail else ""
+        text = f"{ledger.subject} is {ledger.problem.value}{detail}"
+        yield Item("claims", _CRITICAL, text, remedy(Reason.CELL_UNREADABLE, view.spool))
+        return
+    if not ledger.doubts:
+        yield Item("claims", _OK, f"epoch {ledger.highest}, no doubt")
+    for doubt in ledger.doubts[:10]:
+        detail = f" ({clean(doubt.detail)})" if doubt.detail else ""
+        text = f"{clean(doubt.subject)} is {doubt.problem.value}{detail}: nobody bids"
+        yield Item("claims", _CRITICAL, text, remedy(Reason.LEDGER_DOUBT, view.spool))
+
+
+def _active(view: CellView, shared: Shared) -> Item:
+    active = shared.active
+    if isinstance(active, Unknown):
+        text = f"{active.subject} is {active.problem.value}"
+        return Item("act_qmaster", _CRITICAL, text, remedy(Reason.ACTIVE_UNKNOWN, view.spool))
+    if view.master.host and view.master.host != active:
+        text = f"names {clean(active)}, but the newest confirmed master is {view.master.host}"
+        return Item("act_qmaster", _WARNING, text, "Its guard repairs it; if it stays, two masters may run.")
+    return Item("act_qmaster", _OK, f"names {clean(active)}")
+
+
+def _shadows(gathered: Gathered, view: CellView, shared: Shared) -> Item:
+    shadows = shared.shadows
+    if isinstance(shadows, Unknown):
+        text = f"{shadows.subject} is {shadows.problem.value}"
+        return Item("shadow_masters", _CRITICAL, text, remedy(Reason.SHADOWS_UNKNOWN, view.spool))
+    if gathered.host not in shadows:
+        text = f"this host ({clean(gathered.host)}) is not listed: it only watches"
+        grave = _OK if gathered.host == view.master.host else _WARNING
+        return Item("shadow_masters", grave, text, remedy(Reason.NOT_A_SHADOW, view.spool))
+    rank = shadows.index(next(host for host in shadows if host == gathered.host)) + 1
+    return Item("shadow_masters", _OK, f"lists this host as number {rank} of {len(shadows)}")
+
+
+def _daemon(gathered: Gathered, *, expected: bool) -> Iterator[Item]:
+    local, grave = gathered.local, _CRITICAL if expected else _WARNING
+    if isinstance(local, Unknown):
+        detail = "no daemon has run here" if local.problem.value == "missing" else local.problem.value
+        yield Item("daemon", grave, f"{detail}: {local.subject}", _RESTART)
+        return
+    if gathered.daemon is None:
+        text = f"does not run; its last word was at {ago(local.wall, gathered.now)}"
+        yield Item("daemon", grave, text, _RESTART)
+        return
+    yield _record(gathered, local, gathered.daemon)
+
+
+def _record(gathered: Gathered, local: HostRecord, pid: int) -> Item:
+    text = f"runs here, pid {pid}, release {local.version}, last word {ago(local.wall, gathered.now)}"
+    if is_fresh(local, gathered.now):
+        return Item("daemon", _OK, text)
+    age = span(gathered.now - local.wall)
+    advice = "It is stuck or frozen: read its log, then restart it; a running master is left alone."
+    return Item("daemon", _CRITICAL, f"runs here, pid {pid}, but has said nothing for {age}", advice)
+
+
+def _protection(view: CellView) -> Item:
+    protection = view.protection
+    text = f"{protection.level}: {protection.text}"
+    if protection.level != Protection.NONE.value or not view.master.host:
+        return Item("protection", _OK, text)
+    advice = "Run shadowd on the master's host too: its guard stops a master that was replaced."
+    return Item("protection", _WARNING, text, advice)

@@ -1,0 +1,61 @@
+"""Runs reads that may never come back, and comes back without them.
+
+A read on a hung mount cannot be interrupted (NFS.md, "The server goes away"). So each runs in a daemon
+thread, all of them together get one deadline, and what is not there by then is reported as such. The
+caller then has to leave with ``os._exit``: ``abandoned`` says so. This module refuses to use executors
+of the standard library, whose threads are joined at exit.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+MAX_THREADS: Final = 64
+_NAME: Final = "shadowd-reader"
+
+T = TypeVar("T")
+
+
+def run_all(jobs: Sequence[Callable[[], T]], timeout: float) -> list[T | Exception | None]:
+    """Run all jobs at once, at most ``timeout`` seconds; None where no answer came."""
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    answers: list[T | Exception | None] = [None] * len(jobs)
+
+    def work() -> None:
+        while True:
+            try:
+                index = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                answers[index] = jobs[index]()
+            except Exception as error:  # noqa: BLE001 - handed to the caller, who tells kinds apart
+                answers[index] = error
+            done.put(index)
+
+    for index in range(len(jobs)):
+        todo.put(index)
+    for _ in range(min(len(jobs), MAX_THREADS)):
+        threading.Thread(target=work, name=_NAME, daemon=True).start()
+    finished = _wait(done, len(jobs), timeout)
+    # A late answer must not change what the caller is looking at.
+    return [answer if index in finished else None for index, answer in enumerate(answers)]
+
+
+def abandoned() -> bool:
+    """Tell whether a reader is still out there; then only ``os._exit`` ends this process for sure."""
+    return any(thread.name == _NAME for thread in threading.enumerate())
+
+
+def _wait(done: "queue.SimpleQueue[int]", count: int, timeout: float) -> set[int]:
+    deadline = time.monotonic() + timeout
+    finished: set[int] = set()
+    while len(finished) < count:
+        try:
+            finished.add(done.get(timeout=max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            break
+    return finished

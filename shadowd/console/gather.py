@@ -1,0 +1,173 @@
+"""Collects everything there is to know about the cells: local files at once, shared ones by a deadline.
+
+The local state file is read first and without a thread, because it is there when the shared directory
+is not: it is how ``status`` says since when a mount hangs. This module refuses to interpret what it
+collected; ``shadowd.console.project`` does.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from shadowd.console import records
+from shadowd.console.deadline import run_all
+from shadowd.console.records import HostRecord
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import Host, Lock, Pause, Problem, Unknown
+from shadowd.errors import ShadowdError
+
+
+class Shared(NamedTuple):
+    """One look at the cell's shared directories."""
+
+    host: str
+    """This host by the cell's own rules for names."""
+    spool: str
+    hosts: dict[str, HostRecord | Unknown] | Unknown
+    ledger: Ledger | Unknown
+    lock: Lock | Unknown
+    lock_owner: str
+    beat: int | Unknown
+    beat_wall: float | None
+    """Modification time of the heartbeat, for people, where nobody watched it."""
+    active: Host | Unknown
+    shadows: tuple[Host, ...] | Unknown
+    pause: Pause | Unknown | None
+
+
+class Unreached(NamedTuple):
+    """No look at the shared directories was possible."""
+
+    subject: str
+    reason: str
+    remedy: str
+    hung: bool = False
+
+
+class Place(NamedTuple):
+    """Where to look for one cell."""
+
+    name: str
+    kind: str
+    host: str
+    """This host as configured; empty where the cell's own rules decide."""
+    runtime_dir: Path | None
+    spool: str
+    """What to call the shared directory when it does not answer."""
+    read: Callable[[], Shared]
+
+
+class Gathered(NamedTuple):
+    """All that is known about one cell at one moment, uninterpreted."""
+
+    cell: str
+    kind: str
+    host: str
+    now: float
+    """Unix time of this host, for ages on the screen."""
+    local: HostRecord | Unknown
+    daemon: int | None
+    """Pid of the daemon of this host, if the local record's process lives."""
+    shared: Shared | Unreached
+
+
+def gather(places: Sequence[Place], timeout: float, wall: Callable[[], float]) -> list[Gathered]:
+    """Look at all cells, at most ``timeout`` seconds; a programming error in a reader is raised."""
+    locals_ = [_local(place) for place in places]
+    answers = run_all([place.read for place in places], timeout)
+    now = wall()
+    return [
+        _put_together(place, local, answer, timeout, now)
+        for place, local, answer in zip(places, locals_, answers, strict=True)
+    ]
+
+
+def _put_together(
+    place: Place, local: HostRecord | Unknown, answer: Shared | Exception | None, timeout: float, now: float
+) -> Gathered:
+    shared: Shared | Unreached
+    if answer is None:
+        shared = Unreached(
+            place.spool,
+            f"no answer within {timeout:g} s: the file system hangs",
+            "See that its file server is up and reachable; nothing can be decided or started until then.",
+            hung=True,
+        )
+    elif isinstance(answer, ShadowdError):
+        shared = Unreached(answer.subject, answer.reason, answer.remedy)
+    elif isinstance(answer, Exception):
+        raise answer
+    else:
+        shared = answer
+    host = shared.host if isinstance(shared, Shared) else ""
+    known = local.host if isinstance(local, HostRecord) else ""
+    return Gathered(
+        cell=place.name,
+        kind=place.kind,
+        host=host or known or place.host or os.uname().nodename.lower(),
+        now=now,
+        local=local,
+        daemon=_living(local),
+        shared=shared,
+    )
+
+
+def _local(place: Place) -> HostRecord | Unknown:
+    """Read this host's own copy; its name holds the host by the cell's rules, so it is looked for."""
+    if place.runtime_dir is None:
+        return Unknown(Problem.MISSING, "runtime_dir")
+    wanted = place.runtime_dir / f"{place.name}@{place.host or '*'}.state.json"
+    try:
+        found = sorted(place.runtime_dir.glob(f"{place.name}@*.state.json"))[: records.MAX_HOSTS]
+    except OSError as error:
+        return Unknown(Problem.UNREADABLE, str(place.runtime_dir), error.strerror or "")
+    mine = [path for path in found if _is_ours(path, place)]
+    return records.read(mine[0]) if mine else Unknown(Problem.MISSING, str(wanted))
+
+
+def _is_ours(path: Path, place: Place) -> bool:
+    host = path.name.removeprefix(f"{place.name}@").removesuffix(".state.json")
+    if place.host:
+        return host == place.host
+    # Aliases may have given this host any name; where only one daemon ever ran, it is ours.
+    return True if _single(path, place) else _short(host) == _short(os.uname().nodename)
+
+
+def _single(path: Path, place: Place) -> bool:
+    return _count(path.parent.glob(f"{place.name}@*.state.json")) == 1
+
+
+def _count(paths: Iterable[Path]) -> int:
+    return sum(1 for _ in paths)
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0].lower()
+
+
+def _living(local: HostRecord | Unknown) -> int | None:
+    """Return the pid of the local record if that very process lives: same boot, and a shadowd."""
+    if isinstance(local, Unknown):
+        return None
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return local.pid if boot == local.boot_id and _is_daemon(local.pid) else None
+
+
+def _is_daemon(pid: int) -> bool:
+    if not 0 < pid < 1 << 31:
+        return False
+    try:
+        return b"shadowd" in Path(f"/proc/{pid}/cmdline").read_bytes()[:4096]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # /proc hides other users' processes here (hidepid); it lives, more is not to be seen
+    except OSError:
+        return False
+    return False

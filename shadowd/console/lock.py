@@ -1,0 +1,93 @@
+"""The spool's ``lock`` explained: since when, whose, and what to do (GRIDENGINE.md, failure table).
+
+The ancestor's daemon stays silent for ever beside an orphaned lock. Whether a lock is a regular
+shutdown's or somebody at work can only be judged together with the heartbeat, and the remedy differs: a
+foreign lock beside a beating master swallows the mark of the next shutdown. This module refuses to
+remove anything.
+"""
+
+from typing import NamedTuple
+
+from shadowd.console.gather import Shared
+from shadowd.console.records import HostRecord, clean
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.values import Epoch, Lock, LockKind, Unknown
+
+
+class LockView(NamedTuple):
+    """What lies there."""
+
+    kind: str
+    epoch: int | None
+    since: float | None
+    owner: str
+    text: str
+    remedy: str
+    blocks: bool
+    """True while it keeps every host from taking over."""
+
+
+def lock_view(shared: Shared, record: HostRecord | None, *, moving: bool) -> LockView | None:
+    """Explain the lock; None where there is none.
+
+    ``moving``: the heartbeat moved lately. ``record`` is the freshest daemon's: a lock is for its owner's
+    eyes (0600), and monitoring need not be root, so its word counts where ours is refused.
+    """
+    lock = _second_hand(shared.lock, record)
+    path = f"{shared.spool}/lock"
+    if isinstance(lock, Unknown):
+        detail = f" ({clean(lock.detail)})" if lock.detail else ""
+        text = f"{lock.subject} is {lock.problem.value}{detail}"
+        remedy = f"As root see what it is (ls -ld {path}): absent or a small regular file is right."
+        return LockView("unknown", None, None, "", text, remedy, blocks=True)
+    match lock.kind:
+        case LockKind.ABSENT:
+            return None
+        case LockKind.CLAIM:
+            return _of_claim(lock, shared, path)
+        case LockKind.FOREIGN:
+            return _foreign(lock, shared.lock_owner, path, moving=moving)
+
+
+def _second_hand(lock: Lock | Unknown, record: HostRecord | None) -> Lock | Unknown:
+    if not isinstance(lock, Unknown) or "ermission" not in lock.detail or record is None or not record.lock:
+        return lock
+    kind = {LockKind.CLAIM.value: LockKind.CLAIM, LockKind.FOREIGN.value: LockKind.FOREIGN}.get(
+        record.lock.kind
+    )
+    if kind is None:  # the daemon saw none yet
+        return lock
+    epoch = None if record.lock.epoch is None else Epoch(record.lock.epoch)
+    return Lock(kind, epoch, wall=record.lock.since)
+
+
+def _of_claim(lock: Lock, shared: Shared, path: str) -> LockView:
+    ledger = shared.ledger
+    record = ledger.get(lock.epoch) if isinstance(ledger, Ledger) and lock.epoch is not None else None
+    whose = f"of the takeover of epoch {lock.epoch}{_holder(record)}"
+    if record and record.open and not record.confirmed:
+        text, remedy = f"{whose}, which is under way", "Wait: the launch ends with a master or is closed."
+    else:
+        text = f"{whose}, which is over"
+        remedy = f"Nothing to do: the guard or the next takeover removes {path}."
+    return LockView("claim", lock.epoch, lock.wall, shared.lock_owner, text, remedy, blocks=False)
+
+
+def _holder(record: EpochRecord | None) -> str:
+    return "" if record is None or isinstance(record.claim, Unknown) else f" by {clean(record.claim.host)}"
+
+
+def _foreign(lock: Lock, owner: str, path: str, *, moving: bool) -> LockView:
+    if moving:
+        text = "not ours, beside a master that beats: nobody takes over while it lies there"
+        remedy = (
+            "It would also hide the next regular shutdown. If no shutdown and no takeover is going on now, "
+            f"remove it: rm {path}"
+        )
+    else:
+        text = "of a regular shutdown, or of another shadow daemon (sge_shadowd) at work"
+        remedy = (
+            "After a shutdown: start the master with the startup script, it removes the lock. If nobody shut "
+            f"it down and no sge_shadowd is at work, switch failover on again: rm {path}"
+        )
+    return LockView("foreign", None, lock.wall, owner, text, remedy, blocks=True)

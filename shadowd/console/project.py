@@ -1,0 +1,264 @@
+"""The projection: one cell as people ask for it, from what was gathered.
+
+Who is master and since when comes from the claims (the newest confirmed epoch that is open), else from
+act_qmaster; the beat's age is the freshest that any host observed, because only an observed change
+counts (PROTOCOL rule 1); the protection level needs a recent sign of life of the guard, not a line in a
+configuration. Text and JSON print the same ``CellView``. This module refuses to read files and clocks.
+"""
+
+from typing import Final, NamedTuple
+
+from shadowd.console.clock import ago, at
+from shadowd.console.gather import Gathered, Shared, Unreached
+from shadowd.console.lock import LockView, lock_view
+from shadowd.console.records import HostRecord, clean
+from shadowd.console.rows import HostRow, earliest, is_fresh, row
+from shadowd.core.ledger import Ledger
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import State
+from shadowd.core.values import ClaimReason, NoticeKind, Pause, Protection, Unknown
+
+_BEGINNINGS: Final = {
+    ClaimReason.SILENCE: "took over after silence",
+    ClaimReason.DEATH_NOTICE: "took over after a death notice",
+    ClaimReason.TAKEOVER: "took over for an operator",
+    ClaimReason.MIGRATE: "moved there by an operator",
+    ClaimReason.RESTART: "restarted there by its guard",
+    ClaimReason.ADOPTED: "found running and adopted",
+}
+
+
+class MasterView(NamedTuple):
+    """Who the master is, as far as anybody can say."""
+
+    host: str
+    """Empty where nobody is known to be master."""
+    since: float | None
+    epoch: int | None
+    text: str
+    stopped: bool = False
+    """Shut down on purpose: nobody but a person starts it."""
+
+
+class BeatView(NamedTuple):
+    """The heartbeat: its value, and when it last moved by whose observation."""
+
+    value: int | None
+    problem: str
+    moved: float | None
+    seen_by: str
+    age: float | None
+    at_least: bool = False
+    """It moved after ``moved``, since the last record of a living daemon."""
+
+
+class ProtectionView(NamedTuple):
+    """The protection level in force, with what it rests on."""
+
+    level: str
+    text: str
+
+
+class CellView(NamedTuple):
+    """Everything ``status`` prints of one cell; times are Unix seconds, ages seconds."""
+
+    name: str
+    kind: str
+    host: str
+    """The host that looks."""
+    now: float
+    spool: str
+    unreached: str
+    """Why the shared directories could not be looked at; empty when they could."""
+    stale_after: float
+    earliest: float
+    master: MasterView
+    beat: BeatView
+    lock: LockView | None
+    pause: str
+    protection: ProtectionView
+    epoch: int | None
+    rows: tuple[HostRow, ...]
+
+
+def project(gathered: Gathered) -> CellView:
+    """Make the view of one cell."""
+    shared = gathered.shared
+    reached = shared if isinstance(shared, Shared) else None
+    known = host_records(gathered)
+    records = {host: record for host, record in known.items() if isinstance(record, HostRecord)}
+    freshest = max(records.values(), key=lambda record: record.wall, default=None)
+    beat = _beat(reached, records, gathered.now)
+    stale_after = freshest.durations.get("stale_after", 240.0) if freshest else 240.0
+    moving = beat.age is not None and beat.age < stale_after
+    master = _master(reached, freshest, gathered.now)
+    lock = lock_view(reached, freshest, moving=moving) if reached else None
+    return CellView(
+        name=gathered.cell,
+        kind=gathered.kind,
+        host=gathered.host,
+        now=gathered.now,
+        spool=reached.spool if reached else "",
+        unreached=f"{shared.subject}: {shared.reason}" if isinstance(shared, Unreached) else "",
+        stale_after=stale_after,
+        earliest=earliest(freshest) if freshest else 840.0,
+        master=master,
+        beat=beat,
+        lock=lock,
+        pause=_pause(reached, gathered.now),
+        protection=_protection(master.host, records, freshest, gathered.now),
+        epoch=_epoch(reached, freshest),
+        rows=_rows(gathered, reached, known, master.host, _hold(reached, lock, master)),
+    )
+
+
+def host_records(gathered: Gathered) -> dict[str, HostRecord | Unknown]:
+    """Return the newest record of every host; our own has a local copy that may be newer."""
+    shared = gathered.shared
+    found: dict[str, HostRecord | Unknown] = {}
+    if isinstance(shared, Shared) and not isinstance(shared.hosts, Unknown):
+        found = dict(shared.hosts)
+    local, published = gathered.local, found.get(gathered.host)
+    if isinstance(local, HostRecord) and not (
+        isinstance(published, HostRecord) and published.wall >= local.wall
+    ):
+        found[gathered.host] = local
+    return found
+
+
+def _hold(shared: Shared | None, lock: LockView | None, master: MasterView) -> Reason | None:
+    """Return what keeps every host from taking over, as far as it can be seen from here."""
+    if lock and lock.blocks:
+        return Reason.LOCKED if lock.kind == "foreign" else Reason.LOCK_UNKNOWN
+    if shared and shared.pause is not None:
+        return Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
+    return Reason.SHUT_DOWN if master.stopped else None
+
+
+def _rows(
+    gathered: Gathered,
+    shared: Shared | None,
+    known: dict[str, HostRecord | Unknown],
+    master: str,
+    hold: Reason | None,
+) -> tuple[HostRow, ...]:
+    listed = shared.shadows if shared and not isinstance(shared.shadows, Unknown) else ()
+    ranks = {str(host): rank for rank, host in enumerate(listed, 1)}
+    others = sorted({*known, gathered.host, *([master] if master else [])} - ranks.keys())
+    return tuple(
+        row(
+            clean(host),
+            known.get(host),
+            ranks.get(host),
+            here=host == gathered.host,
+            now=gathered.now,
+            spool=shared.spool if shared else "",
+            hold=hold,
+        )
+        for host in [*ranks, *others]
+    )
+
+
+def _master(shared: Shared | None, freshest: HostRecord | None, now: float) -> MasterView:
+    if shared is None:
+        if freshest is None:
+            return MasterView("", None, None, "unknown")
+        host = freshest.master or freshest.active
+        return MasterView(
+            host, None, freshest.epoch, f"as {freshest.host} saw it at {at(freshest.wall, now)}"
+        )
+    active = "" if isinstance(shared.active, Unknown) else str(shared.active)
+    last = shared.ledger.last_confirmed if isinstance(shared.ledger, Ledger) else None
+    if last is None or isinstance(last.claim, Unknown):
+        if not active:
+            return MasterView("", None, None, "none: act_qmaster names no host")
+        return MasterView(active, None, None, "by act_qmaster; shadowd did not start it")
+    claim = last.claim
+    if last.outcome is None:
+        differs = f"; act_qmaster names {active}" if active and active != claim.host else ""
+        return MasterView(clean(claim.host), claim.wall, last.epoch, f"{_BEGINNINGS[claim.reason]}{differs}")
+    text = _ended(last.outcome, clean(claim.host), last.epoch)
+    return MasterView("", None, last.epoch, text, stopped=last.outcome is NoticeKind.STOPPED)
+
+
+def _ended(outcome: NoticeKind, host: str, epoch: int) -> str:
+    how = {
+        NoticeKind.STOPPED: "was shut down on purpose; only a person starts it again",
+        NoticeKind.DIED: "died; a shadow takes over",
+        NoticeKind.STEPPED_DOWN: "stepped down for another",
+    }.get(outcome, "failed")
+    return f"none: the master of epoch {epoch} on {host} {how}"
+
+
+def _beat(shared: Shared | None, records: dict[str, HostRecord], now: float) -> BeatView:
+    read = shared.beat if shared else None
+    value = read if isinstance(read, int) else None
+    problem = f"{read.subject} is {read.problem.value}" if isinstance(read, Unknown) else ""
+    if isinstance(read, Unknown) and read.detail:
+        problem += f" ({clean(read.detail)})"
+    watching = [r for r in records.values() if r.observed is not None and r.beat is not None]
+    best = max(watching, key=lambda record: _moved(record, value), default=None)
+    moved, seen_by = (_moved(best, value), clean(best.host)) if best else (None, "")
+    watched = any(is_fresh(record, now) for record in records.values())
+    at_least = best is not None and watched and _differs(best, value)
+    if not watched and shared and shared.beat_wall is not None and shared.beat_wall > (moved or 0.0):
+        moved, seen_by = shared.beat_wall, "the file's time (no daemon watches)"
+    if value is None and shared is None:
+        value = next((r.beat for r in records.values() if r.host == seen_by), None)
+    age = None if moved is None else max(0.0, now - moved)
+    return BeatView(value, problem, moved, seen_by, age, at_least)
+
+
+def moved_text(view: CellView) -> str:
+    """Say when the heartbeat moved, and by whose word."""
+    beat = view.beat
+    if beat.moved is None:
+        return "nobody watched it move"
+    if beat.at_least:
+        return f"moved since {ago(beat.moved, view.now)}, the last word of {beat.seen_by}"
+    return f"moved {ago(beat.moved, view.now)}, seen by {beat.seen_by}"
+
+
+def _moved(record: HostRecord, value: int | None) -> float:
+    """Return when that host last saw the beat move; another value now means: after its last look."""
+    observed = record.observed or record.wall
+    return observed if _differs(record, value) else observed - record.silence
+
+
+def _differs(record: HostRecord, value: int | None) -> bool:
+    return value is not None and value != record.beat
+
+
+def _protection(
+    master: str, records: dict[str, HostRecord], freshest: HostRecord | None, now: float
+) -> ProtectionView:
+    if freshest is None:
+        return ProtectionView(Protection.NONE.value, "no shadowd has reported")
+    if freshest.protection == Protection.FENCED.value:
+        return ProtectionView(Protection.FENCED.value, "an old master's host is fenced before a launch")
+    guard = records.get(master)
+    if guard and guard.state == State.ACTIVE.value and is_fresh(guard, now) and guard.io_stuck is None:
+        return ProtectionView(Protection.GUARDED.value, f"the guard on {clean(master)} lives")
+    if not master:
+        return ProtectionView(Protection.NONE.value, "there is no master to guard")
+    return ProtectionView(
+        Protection.NONE.value, f"no sign of life of a guard on {clean(master)}: timers and probe only"
+    )
+
+
+def _pause(shared: Shared | None, now: float) -> str:
+    pause = shared.pause if shared else None
+    match pause:
+        case Pause(who=who, why=why, until_wall=until):
+            end = f" until {at(until, now)}" if until is not None else ""
+            return f"paused by {clean(who, 60)}{end}: {clean(why, 200)}"
+        case Unknown(problem=problem, subject=subject):
+            return f"{subject} is {problem.value}: nobody bids"
+        case _:
+            return ""
+
+
+def _epoch(shared: Shared | None, freshest: HostRecord | None) -> int | None:
+    if shared and isinstance(shared.ledger, Ledger):
+        return shared.ledger.highest
+    return freshest.epoch if freshest else None

@@ -1,0 +1,185 @@
+"""One host of the cell in one row: where it stands, what it will do at what time, and why not if not.
+
+Made from that host's own record, so it is as old as the record; a record that is too old says nothing
+about what will happen, and the row says that instead. This module refuses to judge; ``checks`` does.
+"""
+
+from typing import Final, NamedTuple
+
+from shadowd.console.clock import ahead, at, span
+from shadowd.console.records import HostRecord, RefusalRecord
+from shadowd.console.remedies import remedy, remedy_for
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import State, Timer
+from shadowd.core.timing import DelayApplies
+from shadowd.core.values import Unknown
+
+OF_THE_MOMENT: Final = frozenset(
+    {
+        Reason.BEATING.value,
+        Reason.LEASE_RUNS.value,
+        Reason.WINDOW_OPEN.value,
+        Reason.BACKING_OFF.value,
+        Reason.MASTER_ANSWERS.value,
+        Reason.OWES_OUTCOME.value,
+        Reason.LOOKING.value,
+    }
+)
+"""Refusals of the moment: they do not make a host unfit to take over later."""
+NO_NEWS: Final = frozenset({Reason.BEATING.value, Reason.LEASE_RUNS.value})
+"""Refusals that every healthy standby has, because the master lives."""
+_UNLESS: Final = "unless the heartbeat moves"
+_BIDDING: Final = {
+    State.VERIFYING.value: "looks at everything once more, then claims",
+    State.CLAIMING.value: "bids for the next epoch",
+    State.ACCOUNTING.value: "waits until everyone who might run a master is accounted for",
+    State.LAUNCHING.value: "starts a master",
+}
+
+
+class RefusalView(NamedTuple):
+    """One thing that speaks against a takeover by a host, with what to do about it."""
+
+    reason: str
+    text: str
+    until: float | None
+    remedy: str
+
+
+class HostRow(NamedTuple):
+    """One host; times are Unix seconds, ages seconds."""
+
+    host: str
+    rank: int | None
+    """Place in shadow_masters from 1; None where it is not listed."""
+    here: bool
+    problem: str
+    """Why there is no record; empty where there is one."""
+    state: str = "unknown"
+    reason: str = ""
+    text: str = ""
+    since: float | None = None
+    age: float | None = None
+    fresh: bool = False
+    ahead: float = 0.0
+    """Seconds by which that host's clock is ahead of ours, as far as its record shows."""
+    does: str = ""
+    """What that host will do; where refusals follow, they are the reason why not."""
+    timer: str = ""
+    due: float | None = None
+    refusals: tuple[RefusalView, ...] = ()
+    eligible: bool = False
+    """Would take over if the heartbeat stopped now."""
+    attempts: int = 0
+    io_stuck: float | None = None
+    version: str = ""
+    pid: int | None = None
+
+
+def row(
+    host: str,
+    record: HostRecord | Unknown | None,
+    rank: int | None,
+    *,
+    here: bool,
+    now: float,
+    spool: str,
+    hold: Reason | None = None,
+) -> HostRow:
+    """Make the row of one host; ``hold`` is what keeps the whole cell from failover, seen by us just now."""
+    if record is None:
+        return HostRow(
+            host=host, rank=rank, here=here, problem="no record: no shadowd runs there, or a legacy daemon"
+        )
+    if isinstance(record, Unknown):
+        detail = f" ({record.detail})" if record.detail else ""
+        problem = f"its record {record.subject} is {record.problem.value}{detail}"
+        return HostRow(host=host, rank=rank, here=here, problem=problem)
+    fresh = is_fresh(record, now)
+    refusals = [_refusal(refusal, spool) for refusal in record.refusals]
+    guarding = record.state == State.ACTIVE.value
+    if hold and not guarding and all(refusal.reason != hold.value for refusal in refusals):
+        refusals.append(RefusalView(hold.value, hold.text, None, remedy(hold, spool)))
+    hard = any(refusal.reason not in OF_THE_MOMENT for refusal in refusals)
+    does = intent(record, now, hindered=hard)
+    return HostRow(
+        host=host,
+        rank=rank,
+        here=here,
+        problem="",
+        state=record.state,
+        reason=record.reason,
+        text=record.text,
+        since=record.since,
+        age=max(0.0, now - record.wall),
+        fresh=fresh,
+        ahead=max(0.0, record.wall - now),
+        does=does if fresh else f"unknown: no sign of its daemon since {at(record.wall, now)}",
+        timer=record.timer.name if fresh else "",
+        due=record.timer.due if fresh else None,
+        refusals=tuple(refusals),
+        eligible=fresh and not hard and not guarding and record.io_stuck is None,
+        attempts=record.attempts,
+        io_stuck=record.io_stuck,
+        version=record.version,
+        pid=record.pid,
+    )
+
+
+def is_fresh(record: HostRecord, now: float) -> bool:
+    """Tell whether the record is young enough to speak for a living daemon.
+
+    A daemon publishes at each check; two checks may be missed, and a slow disk gets half a minute.
+    """
+    return now - record.wall <= 2 * record.durations.get("check_interval", 60.0) + 30
+
+
+def earliest(record: HostRecord) -> float:
+    """Return the silence in seconds at which that host takes over at the earliest."""
+    stale_after = record.durations.get("stale_after", 240.0)
+    delayed = record.delay_applies == DelayApplies.BEFORE_TAKEOVER.value
+    return stale_after + (record.durations.get("delay", 600.0) if delayed else 0.0)
+
+
+def intent(record: HostRecord, now: float, *, hindered: bool) -> str:
+    """Say what that host will do, and when; ``hindered``: reasons why not follow."""
+    if record.io_stuck is not None:
+        return f"nothing: its reads of the cell's files hang since {at(record.io_stuck, now)}"
+    if record.state in _BIDDING:
+        return _bidding(record, now)
+    due = _due(record, now)
+    stale_after = record.durations.get("stale_after", 240.0)
+    match record.timer.name:
+        case Timer.LEASE.value if record.timer.due is not None:
+            return f"guards the master; stops it if its heartbeat does not move by {due}"
+        # A healthy heartbeat has that timer too, and it is no news.
+        case Timer.STALE_AFTER.value if record.silence > stale_after / 2:
+            what = f"calls the heartbeat stale at {due} unless it moves"
+            return f"{what}, but takes nothing over" if hindered else what
+        case Timer.TAKEOVER.value:
+            return f"would take over at {due}, but" if hindered else f"takes over at {due} {_UNLESS}"
+        case _ if record.state == State.ACTIVE.value:
+            return "guards the master"
+        case _ if any(refusal.reason == Reason.NOT_A_SHADOW.value for refusal in record.refusals):
+            return "watches only, as an observer"
+        case _ if hindered:
+            return "watches only, takes nothing over"
+        case _:
+            return f"watches; takes over after {span(earliest(record))} of silence"
+
+
+def _due(record: HostRecord, now: float) -> str:
+    return "no known time" if record.timer.due is None else ahead(record.timer.due, now)
+
+
+def _bidding(record: HostRecord, now: float) -> str:
+    limit = f"; gives up at {_due(record, now)}"
+    timed = record.timer.name in {Timer.LICENCE.value, Timer.LAUNCH_TIMEOUT.value}
+    return f"{_BIDDING[record.state]} (epoch {record.epoch}){limit if timed else ''}"
+
+
+def _refusal(refusal: RefusalRecord, spool: str) -> RefusalView:
+    detail = f": {refusal.detail}" if refusal.detail else ""
+    return RefusalView(
+        refusal.reason, f"{refusal.text}{detail}", refusal.until, remedy_for(refusal.reason, spool)
+    )

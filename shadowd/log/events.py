@@ -1,0 +1,70 @@
+"""The one list of event names: what is logged anywhere, how loud as a rule, and what it means.
+
+Filters, alarms and the runbook hang on these words, so they are stable and nothing else is logged: one
+line a transition, none a poll (DESIGN.md §9.10). The level is the usual one; a line may be louder when
+its reason is. This module refuses to know who says a line and where it goes.
+"""
+
+from dataclasses import dataclass
+
+from shadowd.core.actions import Level
+
+_INFO, _WARNING, _ALARM = Level.INFO, Level.WARNING, Level.ALARM
+
+
+@dataclass(frozen=True, slots=True)
+class EventName:
+    """One dotted name with its usual level and a sentence for the runbook."""
+
+    name: str
+    level: Level
+    sentence: str
+
+
+EVENTS: dict[str, EventName] = {
+    name: EventName(name, level, sentence)
+    for name, level, sentence in (
+        ("shadow.standby", _INFO, "This host watches the heartbeat and waits."),
+        ("shadow.eligible", _INFO, "Nothing speaks against a takeover by this host any more."),
+        ("shadow.ineligible", _WARNING, "Something would keep this host from taking over."),
+        ("heartbeat.stale", _WARNING, "The heartbeat has not moved for stale_after; the delay runs."),
+        ("heartbeat.unknown", _WARNING, "The heartbeat cannot be read; this is doubt, never silence."),
+        ("heartbeat.stuck", _WARNING, "The heartbeat stands still although the master answers."),
+        ("takeover.asked", _INFO, "An operator asked this host to take over without the timers."),
+        ("takeover.resumed", _INFO, "A launch that an earlier daemon of this host began goes on."),
+        ("takeover.verifying", _WARNING, "All timers are over; everything is looked at once more."),
+        ("takeover.claiming", _WARNING, "Nothing speaks against it; this host bids for the next epoch."),
+        ("takeover.accounting", _WARNING, "The claim is ours; whoever might run a master is accounted for."),
+        ("takeover.launching", _WARNING, "A new master is being started on this host."),
+        ("takeover.refused", _WARNING, "A takeover was due and something speaks against it."),
+        ("takeover.lost", _INFO, "Another host holds the claim; this one goes back to watching."),
+        ("takeover.failed", _ALARM, "The new master did not come up; all of it was stopped."),
+        ("takeover.abandoned", _WARNING, "The bid was given up before anything was started."),
+        ("master.confirmed", _WARNING, "The new master runs, beats and is named in act_qmaster."),
+        ("master.attached", _INFO, "A master that ran already is now looked after."),
+        ("master.ended", _ALARM, "The master's process on this host ended."),
+        ("master.superseded", _ALARM, "A later epoch was claimed; the master of this host is stopped."),
+        ("master.lease_over", _ALARM, "The beat was not seen to advance in time; the master is stopped."),
+        ("master.unkillable", _ALARM, "Processes of a stopped master do not die."),
+        ("scheduler.failed", _ALARM, "The master runs, its scheduler could not be started."),
+        ("ledger.doubt", _ALARM, "The claims directory holds what it should not, or lost what it had."),
+        ("lock.cleared", _INFO, "A lock left by a takeover was removed from the spool."),
+        ("daemon.started", _INFO, "The daemon runs and has read its configuration."),
+        ("daemon.stopping", _INFO, "The daemon was told to stop; a running master is left alone."),
+        ("daemon.reloaded", _INFO, "The configuration was read again and is in force."),
+        ("daemon.reload_failed", _WARNING, "The new configuration is bad; the old one stays in force."),
+        ("io.stuck", _ALARM, "A request to the cell's file system has not been answered in time."),
+        ("io.resumed", _INFO, "The cell's file system answers again."),
+        ("cell.disabled", _ALARM, "A cell of the configuration cannot be served; the others are."),
+        ("config.warning", _WARNING, "The configuration is usable, but something in it is unwise."),
+        ("watch.unavailable", _INFO, "No early wake-ups for a directory; the regular checks go on."),
+        ("log.unwritable", _WARNING, "A log file cannot be written; its lines go to the other places only."),
+        ("library.message", _WARNING, "A library in use had something to say."),
+    )
+}
+
+
+def usual_level(name: str) -> Level:
+    """Return the level of a name; a name that is not in the list is a warning, never an exception."""
+    known = EVENTS.get(name)
+    return known.level if known else Level.WARNING

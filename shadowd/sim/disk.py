@@ -1,0 +1,189 @@
+"""The shared directory of one cell, in memory, and how each host sees it.
+
+``Disk`` is the server: every operation is atomic there, as NFS.md measured for link, create-exclusive and
+rename. ``View`` is one host's mount and everything else that can answer badly on that host: an operation
+may fail, be done while its reply is lost, answer late, or hang until somebody heals it.
+
+This module refuses to decide anything: what an answer means is the host's part, what to do the core's.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.values import (
+    Claim,
+    Epoch,
+    Host,
+    Lock,
+    LockKind,
+    NoticeKind,
+    Pause,
+    Problem,
+    Seconds,
+    Unknown,
+)
+
+
+class Op(Enum):
+    """What a host asks of the world: the places where a fault can strike."""
+
+    LIST = "list"
+    LINK_CLAIM = "link claim"
+    READ_CLAIM = "read claim"
+    LINK_NOTICE = "link notice"
+    READ_LOCK = "read lock"
+    READ_BEAT = "read heartbeat"
+    READ_ACTIVE = "read act_qmaster"
+    READ_SHADOWS = "read shadow_masters"
+    READ_PAUSE = "read pause"
+    LINK_LOCK = "link lock"
+    CLEAR_LOCK = "clear lock"
+    PUBLISH = "publish"
+    PROBE = "probe"
+    LAUNCH = "launch"
+    SCHEDULE = "launch scheduler"
+    INSPECT = "inspect"
+    STOP = "stop"
+
+
+LOCAL = (Op.LAUNCH, Op.SCHEDULE, Op.INSPECT, Op.STOP)
+SHARED = tuple(op for op in Op if op not in LOCAL and op is not Op.PROBE)
+"""What hangs when the mount does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How one operation goes wrong."""
+
+    done: bool
+    """The effect takes place."""
+    known: bool
+    """The answer arrives as it should; else it is Unknown."""
+    late: Seconds = Seconds(0)
+    """The answer comes this long after the effect."""
+
+
+FAILS = Fault(done=False, known=False)
+LOST = Fault(done=True, known=False)
+HANGS = Fault(done=False, known=True)
+
+
+def late(seconds: float) -> Fault:
+    """Return the fault of an answer that comes so many seconds after it was true."""
+    return Fault(done=True, known=True, late=Seconds(seconds))
+
+
+class Disk:
+    """The files of one cell. Fields are set by tests as a person would edit the files."""
+
+    def __init__(self, cell: str, shadows: Iterable[Host]) -> None:
+        self.cell = cell
+        self.beat: int | Problem = 1
+        self.lock = Lock(LockKind.ABSENT)
+        self.shadows: tuple[Host, ...] | Problem = tuple(shadows)
+        self.active: Host | Problem = self.shadows[0]
+        self.pause: Pause | Problem | None = None
+        self.published: dict[Host, bytes] = {}
+        self.claims: dict[Epoch, Claim] = {}
+        self.notices: dict[Epoch, frozenset[NoticeKind]] = {}
+        self._ledger: Ledger | None = None
+
+    def ledger(self) -> Ledger:
+        """Return a fresh listing."""
+        if self._ledger is None:
+            records = [
+                EpochRecord(epoch, claim, self.notices.get(epoch, frozenset()))
+                for epoch, claim in sorted(self.claims.items())
+            ]
+            first = max((record.epoch for record in records if record.confirmed), default=0)
+            self._ledger = Ledger(tuple(record for record in records if record.epoch >= first))
+        return self._ledger
+
+    def link_claim(self, claim: Claim) -> Claim:
+        """Create the claim if its number is free; return whose it is now."""
+        self._ledger = None
+        return self.claims.setdefault(claim.epoch, claim)
+
+    def link_notice(self, epoch: Epoch, kind: NoticeKind) -> None:
+        """Create the notice."""
+        self._ledger = None
+        self.notices[epoch] = self.notices.get(epoch, frozenset()) | {kind}
+
+    def link_lock(self, epoch: Epoch, nonce: str) -> Lock:
+        """Create the lock of a claim, over one of a lower epoch; return what lies there now."""
+        older = self.lock.kind is LockKind.CLAIM and (self.lock.epoch or 0) < epoch
+        if older or self.lock.kind is LockKind.ABSENT:
+            self.lock = Lock(LockKind.CLAIM, epoch, nonce)
+        return self.lock
+
+    def clear_lock(self) -> None:
+        """Remove the lock if it names a claim."""
+        if self.lock.kind is LockKind.CLAIM:
+            self.lock = Lock(LockKind.ABSENT)
+
+    def mark_shutdown(self) -> None:
+        """Create the empty lock, as a master's clean exit does: a lock that lies there swallows it."""
+        if self.lock.kind is LockKind.ABSENT:
+            self.lock = Lock(LockKind.FOREIGN)
+
+    def remove_lock(self) -> None:
+        """Remove the lock whoever made it, as a master does when it starts."""
+        self.lock = Lock(LockKind.ABSENT)
+
+    def advance_beat(self) -> None:
+        """Advance the counter, as a master does; one that cannot be read begins anew."""
+        self.beat = self.beat % 99999 + 1 if isinstance(self.beat, int) else 1
+
+    def read(self, name: str) -> int | Host | tuple[Host, ...] | Pause | Unknown | None:
+        """Return one of the plain files as a value."""
+        value: int | Host | tuple[Host, ...] | Pause | Problem | None = getattr(self, name)
+        return Unknown(value, name) if isinstance(value, Problem) else value
+
+
+class View:
+    """How one host sees one cell: what is wrong now, what will be, and who waits for it to heal."""
+
+    def __init__(self) -> None:
+        self.draw: Callable[[Op], Fault | None] = lambda _: None
+        """Draws a fault for one operation: where a swarm comes in."""
+        self._standing: dict[Op, Fault] = {}
+        self._next: dict[Op, deque[Fault]] = {op: deque() for op in Op}
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    @property
+    def hangs(self) -> bool:
+        """True while the mount hangs, for this host's masters too."""
+        return self._standing.get(Op.READ_BEAT) is HANGS
+
+    @property
+    def broken(self) -> bool:
+        """True while the mount answers with errors, to this host's masters too."""
+        return self._standing.get(Op.READ_BEAT) is FAILS
+
+    def inject(self, op: Op, fault: Fault) -> None:
+        """Let the next operation of this kind go wrong."""
+        self._next[op].append(fault)
+
+    def set(self, fault: Fault, ops: Iterable[Op] = SHARED) -> None:
+        """Let all these operations go wrong until ``heal``."""
+        self._standing.update(dict.fromkeys(ops, fault))
+
+    def heal(self) -> None:
+        """End all standing faults; whatever hung goes on, in its order."""
+        self._standing.clear()
+        waiting, self._waiting = self._waiting, deque()
+        for go_on in waiting:
+            go_on()
+
+    def wait(self, go_on: Callable[[], None]) -> None:
+        """Call this when healed."""
+        self._waiting.append(go_on)
+
+    def fate(self, op: Op) -> Fault | None:
+        """Tell how the operation that begins now will go wrong, if at all."""
+        if op in self._standing:
+            return self._standing[op]
+        return self._next[op].popleft() if self._next[op] else self.draw(op)

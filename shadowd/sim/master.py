@@ -1,0 +1,208 @@
+"""A master with sge_qmaster's manners, good and bad, as GRIDENGINE.md measured them.
+
+It forks and returns at once whatever comes of it; asks the host in act_qmaster whether it still has a
+master; beats *before* it takes away the lock, whoever made that; looks at act_qmaster afterwards only at
+every twentieth beat; leaves an empty lock when it ends in an orderly way and none when it does not. Frozen
+or blocked on a hung mount it does nothing, and goes on where it stood.
+
+This module refuses to be better than the real one: it checks no epoch and fences nobody.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from shadowd.core.values import Epoch, ExitKind, Host, ProbeOutcome, Seconds
+from shadowd.sim.clock import Timeline
+from shadowd.sim.disk import Disk, View
+
+BEAT = Seconds(30)
+_TO_BIND = Seconds(0.1)
+_TO_READ_SPOOL = Seconds(1)
+_TO_EXIT = Seconds(2)
+_FROZEN_PEER = Seconds(60)
+_BIND_AGAIN = Seconds(5)
+_BINDS = 6
+_LOOKS_EVERY = 20
+_REPLACED = 100
+
+
+class Program(Enum):
+    """What lies where the master program should be."""
+
+    GOOD = "good"
+    EXITS = "exits with 1"
+    DEAF = "runs and does nothing"
+    MISSING = "missing"
+
+
+class Home(Protocol):
+    """What a master needs of its host."""
+
+    name: Host
+
+    def probe(self, cell: str, host: Host) -> ProbeOutcome:
+        """Ask a host whether its master answers."""
+        ...
+
+    def port_taken(self, process: "Process") -> bool:
+        """Tell whether another process on this host holds the master's port."""
+        ...
+
+
+class Process:
+    """A process of a cell on some host, as signals and /proc see it. The scheduler is one."""
+
+    def __init__(self, cell: str, pid: int, epoch: Epoch | None, nonce: str) -> None:
+        self.cell = cell
+        self.pid = pid
+        self.epoch = epoch
+        """None for a master that no claim started."""
+        self.nonce = nonce
+        self.frozen = False
+        self.status: int | None = None
+        """Exit status; None while it lives, -9 after KILL."""
+        self.reaped_by = 0
+        """The daemon's life that started it: only that one sees the exit status."""
+
+    @property
+    def alive(self) -> bool:
+        """True until it ended; a frozen process is alive."""
+        return self.status is None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.status is None:
+            self.status = -9
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.frozen = False
+
+    def view(self, life: int) -> ExitKind:
+        """Return how this process stands, as the daemon of this life can see it."""
+        if self.alive:
+            return ExitKind.RUNNING
+        if self.reaped_by != life:
+            return ExitKind.UNSEEN
+        return ExitKind.CLEAN if self.status == 0 else ExitKind.FAILED
+
+
+class Master(Process):
+    """The master process. ``serving`` once clients get answers."""
+
+    def __init__(
+        self,
+        *,
+        pid: int,
+        epoch: Epoch | None,
+        nonce: str,
+        home: Home,
+        disk: Disk,
+        view: View,
+        timeline: Timeline,
+        program: Program = Program.GOOD,
+        beat_every: Seconds = BEAT,
+    ) -> None:
+        super().__init__(disk.cell, pid, epoch, nonce)
+        self.bound = False
+        self.serving = False
+        self._home = home
+        self._disk = disk
+        self._view = view
+        self._timeline = timeline
+        self._beat_every = beat_every
+        self._parked: list[Callable[[], None]] = []
+        self._binds = 0
+        if program is Program.EXITS:
+            self._then(_TO_BIND, lambda: self._exit(1))
+        elif program is Program.GOOD:
+            self._then(_TO_BIND, self._bind)
+
+    def terminate(self) -> None:
+        """SIGTERM or ``qconf -km``: a clean exit, which leaves the mark of a regular shutdown."""
+        self._then(_TO_EXIT, self._end_cleanly)
+
+    def thaw(self) -> None:
+        """SIGCONT: whatever was due meanwhile happens now."""
+        super().thaw()
+        parked, self._parked = self._parked, []
+        for step in parked:
+            self._then(Seconds(0), step)
+
+    @property
+    def where(self) -> Host:
+        """The host it runs on."""
+        return self._home.name
+
+    def answers(self) -> ProbeOutcome:
+        """Return what a client of this process hears."""
+        if not (self.alive and self.bound):
+            return ProbeOutcome.REFUSES
+        blocked = self.frozen or self._view.hangs or not self.serving
+        return ProbeOutcome.SILENT if blocked else ProbeOutcome.ANSWERS
+
+    def _then(self, seconds: Seconds, step: Callable[[], None]) -> None:
+        def go() -> None:
+            if not self.alive:
+                return
+            if self.frozen:
+                self._parked.append(step)
+            elif self._view.hangs:
+                self._view.wait(lambda: self._then(Seconds(0), step))
+            else:
+                step()
+
+        self._timeline.after(seconds, go)
+
+    def _bind(self) -> None:
+        if self._home.port_taken(self):
+            self._binds += 1
+            self._then(_BIND_AGAIN, self._bind if self._binds < _BINDS else lambda: self._exit(1))
+            return
+        self.bound = True
+        active = self._disk.active
+        if active == self._home.name or not isinstance(active, str):
+            self._start()
+            return
+        match self._home.probe(self.cell, active):
+            case ProbeOutcome.ANSWERS:
+                self._exit(1)
+            case ProbeOutcome.SILENT:
+                self._then(_FROZEN_PEER, self._start)
+            case _:
+                self._start()
+
+    def _start(self) -> None:
+        if self._view.broken:
+            self._exit(1)
+            return
+        self._disk.advance_beat()
+        self._then(Seconds(0.01), self._take_over_files)
+
+    def _take_over_files(self) -> None:
+        self._disk.remove_lock()
+        self._disk.active = self._home.name
+        self._then(_TO_READ_SPOOL, self._serve)
+        self._then(self._beat_every, self._beat)
+
+    def _serve(self) -> None:
+        self.serving = True
+
+    def _beat(self) -> None:
+        own: int | None = None
+        if not self._view.broken:
+            self._disk.advance_beat()
+            own = self._disk.beat if isinstance(self._disk.beat, int) else None
+        replaced = self._disk.active != self._home.name and not self._view.broken
+        if (own is None or own % _LOOKS_EVERY == 0) and replaced:
+            self._exit(_REPLACED)
+            return
+        self._then(self._beat_every, self._beat)
+
+    def _end_cleanly(self) -> None:
+        self._disk.mark_shutdown()
+        self._exit(0)
+
+    def _exit(self, status: int) -> None:
+        self.status = status

@@ -1,0 +1,244 @@
+"""One cell as the daemon of one host meets it: every port that the runtime needs, over the simulated world.
+
+Each answer passes through ``_do``, where faults strike, where what was answered is put on record, so that
+a job that has to wait can be run again (``sim.job``), and where a daemon may be crashed between any two
+operations.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from shadowd.core.actions import Say
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import (
+    Claim,
+    Epoch,
+    ExitKind,
+    Host,
+    Lock,
+    NoticeKind,
+    PairView,
+    Pause,
+    ProbeOutcome,
+    Problem,
+    Seconds,
+    Unknown,
+)
+from shadowd.sim.disk import HANGS, Disk, Fault, Op, View
+from shadowd.sim.job import Suspended
+from shadowd.sim.master import Master, Process, Program
+
+if TYPE_CHECKING:
+    from shadowd.sim.host import SimHost
+
+T = TypeVar("T")
+
+_SOUND = Fault(done=True, known=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Name:
+    """Who a daemon is, in one of its lives."""
+
+    cell: str
+    host: Host
+    machine_id: str
+    boot_id: str
+    pid: int
+    start_token: str
+    nonce: Callable[[], str]
+
+
+class Seat:
+    """ClaimLog, CellFiles, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
+
+    def __init__(self, home: "SimHost", disk: Disk, probe_timeout: Seconds) -> None:
+        self.view = View()
+        self.disk = disk
+        self.cell = disk.cell
+        self.program = Program.GOOD
+        self.local = b""
+        """The state file in the local runtime directory."""
+        self._home = home
+        self._probe_timeout = probe_timeout
+
+    # --- ClaimLog ----------------------------------------------------------------------------------
+
+    def list(self) -> Ledger | Unknown:
+        """List claims and notices."""
+        return self._do(Op.LIST, self.disk.ledger)
+
+    def claim(self, claim: Claim) -> Claim | Unknown:
+        """Link the claim; after any error read the number back."""
+        found = self._do(Op.LINK_CLAIM, lambda: self.disk.link_claim(claim))
+        if not isinstance(found, Unknown):
+            return found
+        back = self._do(Op.READ_CLAIM, lambda: self.disk.claims.get(claim.epoch))
+        return found if back is None else back
+
+    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Link the notice; after any error list again."""
+        del detail
+        problem = self._do(Op.LINK_NOTICE, lambda: self.disk.link_notice(epoch, kind))
+        if problem is None:
+            return None
+        there = self._do(Op.LIST, lambda: kind in self.disk.notices.get(epoch, ()))
+        return None if there is True else problem
+
+    # --- CellFiles ---------------------------------------------------------------------------------
+
+    def read_lock(self) -> Lock | Unknown:
+        """Read the spool's lock."""
+        return self._do(Op.READ_LOCK, lambda: self.disk.lock)
+
+    def read_beat(self) -> int | Unknown:
+        """Read the heartbeat."""
+        return self._do(Op.READ_BEAT, lambda: cast("int | Unknown", self.disk.read("beat")))
+
+    def read_active(self) -> Host | Unknown:
+        """Read act_qmaster."""
+        return self._do(Op.READ_ACTIVE, lambda: cast("Host | Unknown", self.disk.read("active")))
+
+    def read_shadows(self) -> tuple[Host, ...] | Unknown:
+        """Read shadow_masters."""
+        return self._do(
+            Op.READ_SHADOWS, lambda: cast("tuple[Host, ...] | Unknown", self.disk.read("shadows"))
+        )
+
+    def read_pause(self) -> Pause | Unknown | None:
+        """Read the pause record."""
+        return self._do(Op.READ_PAUSE, lambda: cast("Pause | Unknown | None", self.disk.read("pause")))
+
+    def resident(self) -> int | None:
+        """Return the pid of a master here that no claim started."""
+        masters = self._processes(Master)
+        return self._home.remember(
+            lambda: next((found.pid for found in masters if found.alive and found.epoch is None), None)
+        )
+
+    def place_lock(self, epoch: Epoch, nonce: str) -> Lock | Unknown:
+        """Link the lock; after any error read it back."""
+        placed = self._do(Op.LINK_LOCK, lambda: self.disk.link_lock(epoch, nonce))
+        return self.read_lock() if isinstance(placed, Unknown) else placed
+
+    def clear_lock(self) -> Unknown | None:
+        """Take a claim's lock away."""
+        return self._do(Op.CLEAR_LOCK, self.disk.clear_lock)
+
+    # --- MasterProbe -------------------------------------------------------------------------------
+
+    def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
+        """Ask a host whether its master answers; silence takes the whole time limit to hear."""
+        outcome = self._do(Op.PROBE, lambda: self._home.probe(self.cell, host))
+        return (ProbeOutcome.SILENT, "simulated") if isinstance(outcome, Unknown) else (outcome, "")
+
+    # --- Launcher ----------------------------------------------------------------------------------
+
+    def launch(self, epoch: Epoch, nonce: str) -> Unknown | None:
+        """Execute the master program: None says nothing about what becomes of it."""
+        return self._do(Op.LAUNCH, lambda: self._execute(epoch, nonce))
+
+    def launch_scheduler(self, epoch: Epoch, nonce: str) -> Unknown | None:
+        """Execute the scheduler."""
+
+        def execute() -> None:
+            self._home.adopt(Process(self.cell, self._home.next_pid(), epoch, nonce))
+
+        return self._do(Op.SCHEDULE, execute)
+
+    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
+        """Look for processes of the epoch; where that fails, assume that they run."""
+        seen = self._do(Op.INSPECT, lambda: self._pair(epoch, nonce))
+        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
+
+    def stop(self, epoch: Epoch, nonce: str) -> PairView:
+        """Kill the processes of the epoch."""
+
+        def kill() -> PairView:
+            for process in self._processes(Process):
+                if process.nonce == nonce:
+                    process.kill()
+            return self._pair(epoch, nonce)
+
+        seen = self._do(Op.STOP, kill)
+        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
+
+    # --- Journal and Outlet ------------------------------------------------------------------------
+
+    def say(self, line: Say) -> None:
+        """Keep the line in the world's trace."""
+        self._home.trace(self.cell, line)
+
+    def write_local(self, record: bytes) -> None:
+        """Keep the record on this host."""
+        self.local = record
+
+    def write_shared(self, record: bytes) -> None:
+        """Keep the record in the shared directory."""
+        self._do(Op.PUBLISH, lambda: self.disk.published.update({self._home.name: record}))
+
+    # -----------------------------------------------------------------------------------------------
+
+    def start_master(self) -> Master:
+        """Start a master as the startup script does: without a claim."""
+        return self._run_master(None, "")
+
+    def _execute(self, epoch: Epoch, nonce: str) -> Unknown | None:
+        if self.program is Program.MISSING:
+            return Unknown(Problem.MISSING, "sge_qmaster", "no such file")
+        self._run_master(epoch, nonce)
+        return None
+
+    def _run_master(self, epoch: Epoch | None, nonce: str) -> Master:
+        master = Master(
+            pid=self._home.next_pid(),
+            epoch=epoch,
+            nonce=nonce,
+            home=self._home,
+            disk=self.disk,
+            view=self.view,
+            timeline=self._home.timeline,
+            program=self.program,
+        )
+        self._home.adopt(master)
+        return master
+
+    def _processes(self, kind: type[T]) -> "tuple[T, ...]":
+        return tuple(
+            process
+            for process in self._home.processes
+            if isinstance(process, kind) and process.cell == self.cell
+        )
+
+    def _pair(self, epoch: Epoch, nonce: str) -> PairView:
+        own = [process for process in self._processes(Process) if process.nonce == nonce]
+        masters = [process for process in own if isinstance(process, Master)]
+        others = [process for process in own if not isinstance(process, Master)]
+        life = self._home.life
+        del epoch
+        return PairView(
+            master=masters[-1].view(life) if masters else ExitKind.UNSEEN,
+            master_pid=masters[-1].pid if masters else None,
+            scheduler=others[-1].view(life) if others else None,
+            alive=sum(process.alive for process in own),
+        )
+
+    def _do(self, op: Op, effect: Callable[[], T]) -> T | Unknown:
+        """Answer from the record, or do it now with whatever fault strikes."""
+        job = self._home.job
+        if job.recalls:
+            return cast("T | Unknown", job.recall())
+        fault = self.view.fate(op) or _SOUND
+        if fault is HANGS:
+            self.view.wait(self._home.resumption(job))
+            raise Suspended
+        failure = Unknown(Problem.UNREADABLE, op.value, "simulated fault")
+        value = effect() if fault.done else failure
+        answer = job.record(value if fault.known else failure)
+        self._home.operated(self.cell, op)
+        takes = self._probe_timeout if answer is ProbeOutcome.SILENT else fault.late
+        if takes:
+            self._home.soon(takes, self._home.resumption(job))
+            raise Suspended
+        return answer

@@ -1,0 +1,97 @@
+"""What holds for every test: nothing is left running, nothing of the caller's environment leaks in.
+
+``real`` tests are left out, with the reason and the remedy, where the machine cannot carry them. Time
+limits, random order and "warnings are errors" are set in ``pyproject.toml``.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pydantic import BaseModel
+
+from tests.lab import gridengine, hosts, processes
+from tests.lab.host import keepers
+
+pytest_plugins = ["tests.lab.fixtures"]
+
+MARK = "PYTEST_OWNER_OF_PROCESS"
+GRACE = 3.0
+
+
+class Warmth(BaseModel):
+    """Makes pydantic build its schema code now.
+
+    Its first use inside ``freeze_time`` would make it take freezegun's FakeDatetime for the real class, and
+    every later model with a time in it would refuse real ones (freezegun issues 480 and 551).
+    """
+
+    moment: datetime
+
+
+# The ancestor's variables and systemd's are input to the tested code, so only tests may set them.
+ALIEN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "NO_COLOR")
+for variable in list(os.environ):
+    if variable.startswith(("SGE_", "SHADOWD_", "PBS_")) or variable in ALIEN:
+        del os.environ[variable]
+# Marks the processes of this test process, so that a daemon that left its parent is still known as ours.
+os.environ[MARK] = uuid.uuid4().hex
+
+settings.register_profile(
+    "person", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", settings.get_profile("person"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "person")
+
+
+def why_not_real() -> str:
+    """Return what this machine lacks for the tests with real daemons, or an empty string."""
+    return hosts.usable() or gridengine.usable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the real tests in clear words where they cannot run."""
+    real = [item for item in items if item.get_closest_marker("real")]
+    lack = why_not_real() if real else ""
+    if lack:
+        words = f"{lack}; run ./tests/run as root (with namespaces allowed): it installs what is missing"
+        for item in real:
+            item.add_marker(pytest.mark.skip(reason=words))
+    config.stash[LACK] = lack
+
+
+LACK = pytest.StashKey[str]()
+
+
+def _ours(pid: int) -> bool:
+    """Say whether a process was started by this test process, itself or through others."""
+    if pid in keepers or not processes.alive(pid):
+        return False
+    fields = processes.stat_fields(pid)
+    if fields and fields[1] == str(os.getpid()):
+        return True
+    try:
+        return f"{MARK}={os.environ[MARK]}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fail a test that leaves a process behind, and end that process, so that the next test starts clean."""
+    before = set(processes.everybody())
+    yield
+    left = [pid for pid in set(processes.everybody()) - before if _ours(pid)]
+    if not left:
+        return
+    try:
+        processes.wait_for(lambda: not any(map(_ours, left)), GRACE, "processes of the test end")
+    except AssertionError:
+        stubborn = {pid: processes.arguments(pid) for pid in left if _ours(pid)}
+        processes.kill(stubborn)
+        if stubborn:
+            pytest.fail(f"left running by the test: {stubborn}")

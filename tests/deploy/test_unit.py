@@ -1,0 +1,84 @@
+"""The systemd units: what they promise about masters that live longer than the daemon."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = ("shadowd.service", "sgemaster.service")
+
+
+def settings(name: str) -> dict[str, list[str]]:
+    """Return the keys of a unit, each with its values in order."""
+    found: dict[str, list[str]] = {}
+    for line in (DEPLOY / name).read_text().splitlines():
+        if line and line[0] not in "#[":
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_accepts_the_unit(name: str, tmp_path: Path) -> None:
+    """Every line is a key and its value; systemd itself has nothing to say where it can be asked."""
+    for line in (DEPLOY / name).read_text().splitlines():
+        assert not line or line[0] in "#[" or line.partition("=")[2], line
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        return
+    true = shutil.which("true") or "/bin/true"
+    text = (DEPLOY / name).read_text()
+    for command in ("/opt/shadowd/bin/shadowd", "/etc/init.d/sgemaster"):
+        text = text.replace(command, true)
+    unit = tmp_path / name
+    unit.write_text(text)
+    done = subprocess.run([program, "verify", unit], check=False, capture_output=True, text=True, timeout=60)
+    assert [line for line in done.stderr.splitlines() if name in line] == []
+
+
+def test_a_master_survives_its_daemon() -> None:
+    """Stopping, restarting or killing the daemon ends one process, and its local records stay."""
+    unit = settings("shadowd.service")
+    assert unit["KillMode"] == ["process"]
+    assert unit["RuntimeDirectory"] == ["shadowd"]
+    assert unit["RuntimeDirectoryPreserve"] == ["yes"]
+
+
+def test_systemd_knows_how_the_daemon_is() -> None:
+    """Readiness and the watchdog come from the daemon's own process; a failure starts it again, always."""
+    unit = settings("shadowd.service")
+    assert unit["Type"] == ["notify"]
+    assert unit["NotifyAccess"] == ["main"]
+    assert int(unit["WatchdogSec"][0]) >= 10
+    assert unit["Restart"] == ["on-failure"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    assert "-HUP" in unit["ExecReload"][0]
+
+
+def test_the_sandbox_does_not_reach_the_master() -> None:
+    """Nothing that a launched master would inherit and suffer from is switched on."""
+    harmful = {
+        *("DynamicUser", "User", "NoNewPrivileges", "PrivateTmp", "PrivateDevices", "PrivateNetwork"),
+        *("ProtectSystem", "ProtectHome", "ReadOnlyPaths", "SystemCallFilter", "RestrictSUIDSGID"),
+        *("MemoryDenyWriteExecute", "ProtectKernelTunables", "ProtectControlGroups", "PrivateUsers"),
+    }
+    assert not harmful & settings("shadowd.service").keys()
+    needed = {"CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE"}
+    bounds = settings("shadowd.service")["CapabilityBoundingSet"][0]
+    assert bounds.startswith("~")
+    assert not needed & set(bounds.lstrip("~").split())
+
+
+def test_the_unit_of_the_master_never_kills() -> None:
+    """What did not end within the time of ExecStop goes on stopping; no signal follows."""
+    unit = settings("sgemaster.service")
+    assert unit["KillMode"] == ["process"]
+    assert unit["SendSIGKILL"] == ["no"]
+    assert int(unit["TimeoutStopSec"][0]) > 600
+
+
+def test_the_master_is_there_before_its_shadow() -> None:
+    """At boot the daemon starts after the startup script had its turn."""
+    assert "sgemaster.service" in settings("shadowd.service")["After"]
