@@ -53,7 +53,7 @@ def why_not_real() -> str:
     return hosts.usable() or gridengine.usable()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the real tests in clear words where they cannot run."""
     real = [item for item in items if item.get_closest_marker("real")]
     lack = why_not_real() if real else ""
@@ -61,10 +61,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         words = f"{lack}; run ./tests/run as root (with namespaces allowed): it installs what is missing"
         for item in real:
             item.add_marker(pytest.mark.skip(reason=words))
-    config.stash[LACK] = lack
-
-
-LACK = pytest.StashKey[str]()
 
 
 def _ours(pid: int) -> bool:

@@ -32,6 +32,8 @@ from shadowd.core.values import ExitKind, PairView
 CELL, EPOCH, NONCE, ROLE = "SHADOWD_CELL", "SHADOWD_EPOCH", "SHADOWD_NONCE", "SHADOWD_ROLE"
 MASTER, SCHEDULER = "master", "scheduler"
 _FORKING = 5.0
+_UNREST = 1.0
+"""After each start and end every look walks: who was met inside fork or execve is another a moment later."""
 _MOST_MEMBERS = 100
 
 
@@ -41,7 +43,6 @@ class Member:
 
     process: Process
     role: str
-    named: bool
     pidfd: int
     child: subprocess.Popen[bytes] | None = None
     """Set for the process that we started ourselves."""
@@ -74,7 +75,7 @@ class Family:
         self._members: dict[tuple[int, str], Member] = {}
         self._began: int | None = None
         self._untracked = 0
-        self._fresh = False
+        self._restless_until = time.monotonic() + _UNREST
         self.leftovers: list[Process] = []
         """Zombies of our name that nobody can place."""
 
@@ -88,17 +89,18 @@ class Family:
         found = procfs.process(child.pid)
         # Its name is still ours if it has not reached its own yet.
         started = found or Process(child.pid, "", "R", os.getpid(), child.pid, "0")
-        member = Member(started, role, named=True, pidfd=os.pidfd_open(child.pid), child=child)
+        member = Member(started, role, os.pidfd_open(child.pid), child)
         self._members[started.pid, started.start_token] = member
         part = self._parts.setdefault(role, Part(frozenset()))
         part.current, part.settled, part.ended = member, False, None
+        self._restless_until = time.monotonic() + _UNREST
         self._began = min(int(started.start_token), self._began or int(started.start_token))
         return member
 
     @property
     def unchanged(self) -> bool:
         """True while every process known from the last look lives: one system call, no walk."""
-        if not self._fresh or not self._members:
+        if not self._members or time.monotonic() < self._restless_until:
             return False
         return not procfs.wait_pidfds([member.pidfd for member in self._members.values()], 0)
 
@@ -111,7 +113,6 @@ class Family:
         self._bury()
         for role, part in self._parts.items():
             self._choose(role, part)
-        self._fresh = True
         return True
 
     def view(self) -> PairView:
@@ -131,7 +132,6 @@ class Family:
         for member in self._members.values():
             os.close(member.pidfd)
         self._members.clear()
-        self._fresh = False
 
     def _meet(self, pid: int) -> bool:
         """Take in a process of our nonce; False for one that is counted only."""
@@ -147,11 +147,9 @@ class Family:
         if pidfd is None:
             return True
         role = os.fsdecode(marks.get(ROLE.encode(), b""))
-        part = self._parts.get(role)
-        if part is None and role == SCHEDULER:
-            part = self._parts[SCHEDULER] = Part(frozenset())
-        named = part is not None and _bears(found, part.names)
-        self._members[pid, found.start_token] = Member(found, role, named=named, pidfd=pidfd)
+        if role == SCHEDULER:
+            self._parts.setdefault(SCHEDULER, Part(frozenset()))
+        self._members[pid, found.start_token] = Member(found, role, pidfd)
         return True
 
     def _bury(self) -> None:
@@ -160,6 +158,7 @@ class Family:
         dead = [by_fd[number] for number in procfs.wait_pidfds(list(by_fd), 0)] if by_fd else []
         if not dead:
             return
+        self._restless_until = time.monotonic() + _UNREST
         zombies = [zombie for zombie in procfs.zombie_children() if self._unknown(zombie)]
         sessions = self._sessions()
         related = [zombie for zombie in zombies if zombie.session in sessions]
@@ -179,7 +178,9 @@ class Family:
             # Else subprocess would look for a child that is not there any more.
             member.child.returncode = 0 if status is None else status
         part = self._parts.get(member.role)
-        if part is None or not (part.current is member or (part.current is None and not part.settled)):
+        # Who ended as somebody else's child was a helper of the one before it, and not its successor.
+        follows = part is not None and part.current is None and not part.settled and status is not None
+        if part is None or not (part.current is member or follows):
             return
         brief = time.monotonic() - member.since < _FORKING
         leads = last is not None and last.session == member.process.pid
@@ -192,7 +193,7 @@ class Family:
 
     def _choose(self, role: str, part: Part) -> None:
         living = sorted((m for m in self._members.values() if m.role == role), key=lambda member: member.age)
-        named = [member for member in living if member.named]
+        named = [member for member in living if _named(member, part.names)]
         if part.current in named:
             return
         candidates = named or ([] if part.settled else living)
@@ -230,9 +231,13 @@ def _exit_kind(statuses: list[int | None]) -> ExitKind:
     return ExitKind.UNSEEN if None in statuses else ExitKind.CLEAN
 
 
-def _bears(process: Process, names: frozenset[str]) -> bool:
-    """Tell whether a process bears one of the names: the kernel's, or that of a script it runs."""
-    if process.comm in names:
+def _named(member: Member, names: frozenset[str]) -> bool:
+    """Tell whether it bears one of the names now: the kernel's, or that of a script it runs.
+
+    Asked anew at each look: a helper bears its master's name until its execve.
+    """
+    if member.child is not None:
         return True
-    words = procfs.arguments(process.pid)[:2]
+    found = procfs.process(member.process.pid)
+    words = (found.comm, *procfs.arguments(found.pid)[:2]) if found else ()
     return any(procfs.comm_of(word) in names for word in words)

@@ -15,7 +15,7 @@ from shadowd.console.hostchecks import failover_is_off, host_items
 from shadowd.console.project import CellView, moved_text
 from shadowd.console.records import HostRecord, clean
 from shadowd.console.remedies import remedy
-from shadowd.console.rows import is_fresh
+from shadowd.console.rows import BIDDING, is_fresh
 from shadowd.console.timers import timer_items
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Timer
@@ -96,6 +96,9 @@ def _heartbeat(view: CellView) -> Item:
 
 def _next_takeover(view: CellView) -> str:
     """Say who will take over without a human hand, and when."""
+    bidding = next((row for row in view.rows if row.fresh and row.state in BIDDING), None)
+    if bidding:
+        return f"{bidding.host} is at it: {bidding.does}. "
     due = [(row.due, row.host) for row in view.rows if row.eligible and row.timer == Timer.TAKEOVER.value]
     when, host = min(due, default=(None, ""))
     return f"{host} takes over at {ahead(when, view.now)} by itself. " if when is not None else ""

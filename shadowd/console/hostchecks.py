@@ -50,7 +50,9 @@ def _told(view: CellView) -> frozenset[str]:
 def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
     name = f"host {row.host}"
     if row.problem:
-        if row.rank is not None or row.host == view.master.host:
+        # Of this host the item "daemon" tells; a record that others cannot read is news all the same.
+        told_by_daemon = row.here and not row.unreadable
+        if not told_by_daemon and (row.rank is not None or row.host == view.master.host):
             grave = _CRITICAL if row.rank is not None else _WARNING
             yield Item(name, grave, row.problem, _missing(view, row))
         return
@@ -74,7 +76,7 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
 
 
 def _missing(view: CellView, row: HostRow) -> str:
-    if "no record" not in row.problem:
+    if row.unreadable:
         return "Restart shadowd there; it writes its record anew."
     return (
         f"Run shadowd on {row.host} and stop any sge_shadowd there, or take it off shadow_masters. "

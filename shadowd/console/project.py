@@ -106,7 +106,9 @@ def project(gathered: Gathered) -> CellView:
         beat=beat,
         lock=lock,
         pause=_pause(reached, gathered.now),
-        protection=_protection(master.host, records, freshest, gathered.now),
+        protection=_protection(master.host, records, freshest, gathered.now)
+        if reached
+        else ProtectionView("unknown", "the shared directory cannot be looked at"),
         epoch=_epoch(reached, freshest),
         rows=_rows(gathered, reached, known, master.host, _hold(reached, lock, master)),
     )
@@ -144,7 +146,9 @@ def _rows(
 ) -> tuple[HostRow, ...]:
     listed = shared.shadows if shared and not isinstance(shared.shadows, Unknown) else ()
     ranks = {str(host): rank for rank, host in enumerate(listed, 1)}
-    others = sorted({*known, gathered.host, *([master] if master else [])} - ranks.keys())
+    # Where nothing shared can be read, a host without a record is no finding.
+    seen = {gathered.host, *([master] if master else [])} if shared else set[str]()
+    others = sorted({*known, *seen} - ranks.keys())
     return tuple(
         row(
             clean(host),

@@ -29,7 +29,7 @@ OF_THE_MOMENT: Final = frozenset(
 NO_NEWS: Final = frozenset({Reason.BEATING.value, Reason.LEASE_RUNS.value})
 """Refusals that every healthy standby has, because the master lives."""
 _UNLESS: Final = "unless the heartbeat moves"
-_BIDDING: Final = {
+BIDDING: Final = {
     State.VERIFYING.value: "looks at everything once more, then claims",
     State.CLAIMING.value: "bids for the next epoch",
     State.ACCOUNTING.value: "waits until everyone who might run a master is accounted for",
@@ -55,6 +55,8 @@ class HostRow(NamedTuple):
     here: bool
     problem: str
     """Why there is no record; empty where there is one."""
+    unreadable: bool = False
+    """There is a record, and it cannot be read."""
     state: str = "unknown"
     reason: str = ""
     text: str = ""
@@ -94,7 +96,7 @@ def row(
     if isinstance(record, Unknown):
         detail = f" ({record.detail})" if record.detail else ""
         problem = f"its record {record.subject} is {record.problem.value}{detail}"
-        return HostRow(host=host, rank=rank, here=here, problem=problem)
+        return HostRow(host=host, rank=rank, here=here, problem=problem, unreadable=True)
     fresh = is_fresh(record, now)
     refusals = [_refusal(refusal, spool) for refusal in record.refusals]
     guarding = record.state == State.ACTIVE.value
@@ -145,7 +147,7 @@ def intent(record: HostRecord, now: float, *, hindered: bool) -> str:
     """Say what that host will do, and when; ``hindered``: reasons why not follow."""
     if record.io_stuck is not None:
         return f"nothing: its reads of the cell's files hang since {at(record.io_stuck, now)}"
-    if record.state in _BIDDING:
+    if record.state in BIDDING:
         return _bidding(record, now)
     due = _due(record, now)
     stale_after = record.durations.get("stale_after", 240.0)
@@ -175,7 +177,7 @@ def _due(record: HostRecord, now: float) -> str:
 def _bidding(record: HostRecord, now: float) -> str:
     limit = f"; gives up at {_due(record, now)}"
     timed = record.timer.name in {Timer.LICENCE.value, Timer.LAUNCH_TIMEOUT.value}
-    return f"{_BIDDING[record.state]} (epoch {record.epoch}){limit if timed else ''}"
+    return f"{BIDDING[record.state]} (epoch {record.epoch}){limit if timed else ''}"
 
 
 def _refusal(refusal: RefusalRecord, spool: str) -> RefusalView:

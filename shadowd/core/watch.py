@@ -157,6 +157,7 @@ class Watch:
         if event.outcome is ProbeOutcome.UNRESOLVABLE:
             self._unresolvable = event.host
             self.back_off(now)
+            self.refusals = (Refusal(Reason.ACTIVE_UNKNOWN, f"{event.host} has no address", self._retry_at),)
             return self._stand_down(Reason.ACTIVE_UNKNOWN, f"{event.host} {event.detail}".strip(), now)
         return (Observe(),)
 

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from enum import Enum
 from pathlib import Path
@@ -25,6 +26,8 @@ Fields = MutableMapping[str, Any]
 Render = Callable[[Fields], str]
 
 _METHODS: Final = {Level.INFO: "info", Level.WARNING: "warning", Level.ALARM: "critical"}
+_STAMP: Final = "%Y-%m-%dT%H:%M:%S.%f%z"
+"""Local time with its offset: people compare it with the master's own log, programs need no guess."""
 _PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
@@ -81,7 +84,9 @@ class Logs:
 
     def _unwritable(self, problem: str) -> None:
         sink, render = self._outputs[0]
-        sink.write(render({"level": "warning", "event": "log.unwritable", "detail": problem}))
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        fields = {"event": "log.unwritable", "level": "warning", "detail": problem, "timestamp": stamp}
+        sink.write(render(fields))
 
 
 def set_up(
@@ -98,7 +103,7 @@ def set_up(
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=False),
+            structlog.processors.TimeStamper(fmt=_STAMP, utc=False),
             structlog.processors.format_exc_info,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_METHODS[minimum]),

@@ -68,7 +68,7 @@ class SimHost:
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""
         self.processes: list[Process] = []
-        self.seats = {disk.cell: Seat(self, disk, timing.probe_timeout) for disk in disks}
+        self.seats = {disk.cell: Seat(self, disk) for disk in disks}
         self._network = network
         self._trace = trace
         self._booted = Moment(0.0)

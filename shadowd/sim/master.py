@@ -16,7 +16,6 @@ from shadowd.core.values import Epoch, ExitKind, Host, ProbeOutcome, Seconds
 from shadowd.sim.clock import Timeline
 from shadowd.sim.disk import Disk, View
 
-BEAT = Seconds(30)
 _TO_BIND = Seconds(0.1)
 _TO_READ_SPOOL = Seconds(1)
 _TO_EXIT = Seconds(2)
@@ -102,10 +101,12 @@ class Master(Process):
         view: View,
         timeline: Timeline,
         program: Program = Program.GOOD,
-        beat_every: Seconds = BEAT,
+        beat_every: Seconds,
     ) -> None:
         super().__init__(disk.cell, pid, epoch, nonce)
         self.bound = False
+        self.writing = False
+        """It has written into the cell's files, and does so until it ends."""
         self.serving = False
         self._home = home
         self._disk = disk
@@ -177,6 +178,7 @@ class Master(Process):
         if self._view.broken:
             self._exit(1)
             return
+        self.writing = True
         self._disk.advance_beat()
         self._then(Seconds(0.01), self._take_over_files)
 

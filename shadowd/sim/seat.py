@@ -22,7 +22,6 @@ from shadowd.core.values import (
     Pause,
     ProbeOutcome,
     Problem,
-    Seconds,
     Unknown,
 )
 from shadowd.sim.disk import HANGS, Disk, Fault, Op, View
@@ -53,7 +52,7 @@ class Name:
 class Seat:
     """ClaimLog, CellFiles, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
 
-    def __init__(self, home: "SimHost", disk: Disk, probe_timeout: Seconds) -> None:
+    def __init__(self, home: "SimHost", disk: Disk) -> None:
         self.view = View()
         self.disk = disk
         self.cell = disk.cell
@@ -61,7 +60,6 @@ class Seat:
         self.local = b""
         """The state file in the local runtime directory."""
         self._home = home
-        self._probe_timeout = probe_timeout
 
     # --- ClaimLog ----------------------------------------------------------------------------------
 
@@ -200,6 +198,7 @@ class Seat:
             view=self.view,
             timeline=self._home.timeline,
             program=self.program,
+            beat_every=self._home.timing.beat_interval,
         )
         self._home.adopt(master)
         return master
@@ -237,7 +236,7 @@ class Seat:
         value = effect() if fault.done else failure
         answer = job.record(value if fault.known else failure)
         self._home.operated(self.cell, op)
-        takes = self._probe_timeout if answer is ProbeOutcome.SILENT else fault.late
+        takes = self._home.timing.probe_timeout if answer is ProbeOutcome.SILENT else fault.late
         if takes:
             self._home.soon(takes, self._home.resumption(job))
             raise Suspended

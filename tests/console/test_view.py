@@ -241,7 +241,7 @@ def test_nothing_but_an_installation_is_understood(made: HandMade) -> None:
         path.unlink()
     found = look(made)
     bad = verdicts(found)
-    assert bad["daemon"] == bad["host h1"] == bad["host h2"] == "CRITICAL"
+    assert bad["daemon"] == bad["host h1"] == "CRITICAL"
     assert found.view.master.host == "h1"
     assert found.view.beat.seen_by == "the file's time (no daemon watches)"
 
@@ -269,7 +269,30 @@ def test_a_cell_that_cannot_be_understood_is_unknown(made: HandMade) -> None:
     """A missing bootstrap is the cell's own problem and says its remedy."""
     (made.common / "bootstrap").unlink()
     found = look(made)
-    assert verdicts(found)["files"] == "UNKNOWN"
+    assert verdicts(found) == {"files": "UNKNOWN"}
+    assert [row.host for row in found.view.rows] == ["h2"]
+
+
+def test_a_takeover_under_way_is_told(made: HandMade) -> None:
+    """Between the claim and the new master people look most often."""
+    made.claim(8, "h2", wall=NOW + 895)
+    for write in (made.local, made.record):
+        write(
+            "h2", wall=NOW + 899, observed=NOW + 899, silence=900.0, state="accounting", reason="won",
+            timer={"name": "licence", "due": NOW + 940}, epoch=8,
+        )  # fmt: skip
+    text = text_of(look(made, NOW + 900), "heartbeat")
+    assert "h2 is at it: waits until everyone who might run a master is accounted for (epoch 8)" in text
+    assert "gives up at 11:21:32 (in 40 s)" in text
+
+
+def test_a_record_that_nobody_can_read_is_critical(made: HandMade) -> None:
+    """Also this host's own: the others see it."""
+    for host in ("h1", "h2"):
+        (made.state / "hosts" / f"{host}.json").write_text("{")
+    (made.runtime / "default@h2.state.json").write_text("")
+    bad = verdicts(look(made))
+    assert bad["host h1"] == bad["host h2"] == bad["daemon"] == "CRITICAL"
 
 
 def test_nothing_read_reaches_the_terminal_raw(made: HandMade) -> None:

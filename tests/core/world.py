@@ -53,6 +53,7 @@ from shadowd.core.values import (
     PairView,
     Pause,
     ProbeOutcome,
+    Problem,
     Unknown,
 )
 from shadowd.core.watch import Policy
@@ -105,8 +106,9 @@ class World:
 
     def note(self, epoch: int, *kinds: NoticeKind) -> None:
         """Put notices of an epoch on disk."""
-        old = self.records[Epoch(epoch)]
-        self.records[Epoch(epoch)] = EpochRecord(old.epoch, old.claim, old.notices | set(kinds))
+        lost = EpochRecord(Epoch(epoch), Unknown(Problem.MISSING, f"claims/{epoch}"))
+        old = self.records.get(lost.epoch, lost)
+        self.records[old.epoch] = EpochRecord(old.epoch, old.claim, old.notices | set(kinds))
 
     def start(self, host: Host, epoch: Epoch) -> None:
         """Be a good sge_qmaster: beat, take the lock away, name the host."""

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def test_a_pipe_gets_json(pipe: tuple[int, int]) -> None:
     set_up(descriptor=writer, environ={})
     announce("daemon.started", cell="default", pid=7, nothing=None)
     got = json.loads(os.read(reader, 4096))
-    assert got.pop("timestamp")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d{4}", got.pop("timestamp"))
     assert got == {"event": "daemon.started", "level": "info", "cell": "default", "pid": 7}
 
 

@@ -1,0 +1,469 @@
+"""Starting, finding and stopping real processes: the toy pair, and shell scripts with bad manners."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shadowd.adapters import procfs, user
+from shadowd.adapters.family import Family
+from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.adapters.reaping import Leftovers
+from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
+from tests.lab import processes
+from tests.lab.processes import wait_for
+
+PACKAGE = str(Path(__file__).parents[2])
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONPATH": PACKAGE}
+ONE = Epoch(1)
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts programs as somebody else")
+
+
+class Stand:
+    """A launcher with its programs, and everything that must be cleaned up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ends = threading.Semaphore(0)
+        self.nonce = os.urandom(8).hex()
+        self.made: list[PairLauncher] = []
+        self.log = path / "pair.log"
+
+    def script(self, text: str, name: str = "fake_master") -> Program:
+        """Write a shell script and return it as a program."""
+        path = self.path / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return Program((str(path),))
+
+    def toy(self, *options: str, role: str = "master", beat: str = "0.1") -> Program:
+        """Return the toy as a program."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        place = ("--common", str(self.path), "--spool", str(self.path), "--host", "alpha")
+        words = (*place, "--port", port, "--beat", beat, *options)
+        return Program((sys.executable, "-S", "-m", "shadowd.sim.toy", role, *words))
+
+    def launcher(self, *programs: Program) -> PairLauncher:
+        """Make a launcher."""
+        made = PairLauncher("lab", programs, ENVIRONMENT, self.log, self.ends.release)
+        made._leftovers = Leftovers(patience=0)
+        self.made.append(made)
+        return made
+
+    def view(self, launcher: PairLauncher, kind: ExitKind, alive: int | None = None) -> PairView:
+        """Inspect until the master is in this state, and so many processes live."""
+
+        def look() -> PairView | None:
+            seen = launcher.inspect(ONE, self.nonce)
+            return seen if seen.master is kind and alive in {None, seen.alive} else None
+
+        found = wait_for(look, 15, f"the master is {kind.value} with {alive} alive")
+        assert found is not None
+        return found
+
+    def running(self, launcher: PairLauncher) -> int:
+        """Wait until the daemonized master serves; return its pid."""
+        pid_file = self.path / "qmaster.pid"
+        pid = int(wait_for(lambda: pid_file.exists() and pid_file.read_text().strip(), 15, "it serves"))
+
+        def settled() -> bool:
+            return launcher.inspect(ONE, self.nonce).master_pid == pid
+
+        wait_for(settled, 15, "the launcher sees the process that serves")
+        return pid
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    """Give a place to launch from, and leave neither processes nor zombies behind."""
+    procfs.become_subreaper(on=False)
+    made = Stand(tmp_path)
+    yield made
+    for launcher in made.made:
+        launcher.stop(ONE, made.nonce)
+        launcher._leftovers.sweep()
+        launcher.close()
+    procfs.become_subreaper(on=False)
+
+
+def test_a_daemonizing_master_is_found_by_its_environment(stand: Stand) -> None:
+    """The process that serves is the master, although the one that we started has ended with 0."""
+    launcher = stand.launcher(stand.toy())
+    assert launcher.launch(ONE, stand.nonce) is None
+    pid = stand.running(launcher)
+    assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.RUNNING, pid, None, 1)
+    marks = procfs.environment(pid)
+    assert marks is not None
+    assert marks[b"SHADOWD_CELL"] == b"lab"
+    assert (marks[b"SHADOWD_EPOCH"], marks[b"SHADOWD_NONCE"]) == (b"1", stand.nonce.encode())
+    assert (marks[b"SHADOWD_ROLE"], marks[b"PATH"]) == (b"master", b"/usr/bin:/bin")
+
+
+def test_the_middle_processes_of_a_double_fork_are_collected(stand: Stand) -> None:
+    """Neither the parent nor the middle process stays behind as a zombie."""
+    before = procfs.zombie_children()
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    stand.running(launcher)
+    launcher.stop(ONE, stand.nonce)
+    assert procfs.zombie_children() == before
+
+
+def test_while_all_live_no_table_is_walked(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand looks at a healthy pair ask the kernel only whether its pidfds are still silent."""
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    stand.running(launcher)
+    family = launcher._families[ONE, stand.nonce]
+    wait_for(lambda: family.unchanged, 15, "the unrest of the start is over")
+    monkeypatch.setattr(Family, "look", lambda _: pytest.fail("/proc was walked"))
+    for _ in range(1000):
+        assert launcher.inspect(ONE, stand.nonce).master is ExitKind.RUNNING
+    monkeypatch.undo()
+
+
+def test_a_program_that_fails_at_once_has_failed(stand: Stand) -> None:
+    """Status 1 before any fork is FAILED, with nothing left."""
+    launcher = stand.launcher(stand.script("exit 1"))
+    assert launcher.launch(ONE, stand.nonce) is None
+    assert stand.view(launcher, ExitKind.FAILED) == PairView(ExitKind.FAILED, None, None, 0)
+
+
+def test_a_daemon_that_fails_behind_its_parents_0_has_failed(stand: Stand) -> None:
+    """The parent said 0 and the daemon died: never CLEAN, for that would switch failover off."""
+    launcher = stand.launcher(stand.toy("--fail", "die"))
+    launcher.launch(ONE, stand.nonce)
+    seen = wait_for(lambda: _ended(launcher, stand), 15, "it ends")
+    assert seen == PairView(ExitKind.FAILED, None, None, 0)
+
+
+def test_a_daemon_that_failed_before_anybody_looked_has_failed(stand: Stand) -> None:
+    """Only zombies are left at the first look: their statuses count."""
+    launcher = stand.launcher(stand.toy("--fail", "die"))
+    launcher.launch(ONE, stand.nonce)
+    wait_for(lambda: len(procfs.zombie_children()) >= 3, 15, "all three have ended")
+    assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
+
+
+def test_zombies_that_nobody_can_place_are_collected_at_the_next_launch(stand: Stand) -> None:
+    """Failed starts leave nothing behind that would fill the table in a month."""
+    before = procfs.zombie_children()
+    launcher = stand.launcher(stand.toy("--fail", "die"))
+    for _ in range(3):
+        launcher.launch(ONE, stand.nonce)
+        wait_for(lambda: _ended(launcher, stand), 15, "it ends")
+    launcher._leftovers.sweep()
+    assert procfs.zombie_children() == before
+
+
+def test_a_foreground_master_that_leaves_with_0_is_clean(stand: Stand) -> None:
+    """Our own child, no descendants, status 0."""
+    launcher = stand.launcher(stand.script("sleep 0.3"))
+    launcher.launch(ONE, stand.nonce)
+    assert launcher.inspect(ONE, stand.nonce).master is ExitKind.RUNNING
+    stand.view(launcher, ExitKind.CLEAN, alive=0)
+
+
+def test_an_orderly_shutdown_is_clean(stand: Stand) -> None:
+    """The daemonized master was told to stop and left with 0."""
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    os.kill(stand.running(launcher), signal.SIGTERM)
+    stand.view(launcher, ExitKind.CLEAN, alive=0)
+    assert (stand.path / "lock").read_bytes() == b""
+
+
+def test_a_killed_master_has_failed_and_the_loop_is_woken(stand: Stand) -> None:
+    """The callback comes by itself, without anybody looking."""
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.running(launcher)
+    while stand.ends.acquire(blocking=False):
+        pass
+    os.kill(pid, signal.SIGKILL)
+    assert stand.ends.acquire(timeout=10)
+    assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
+
+
+def test_a_helper_that_outlives_its_master_is_a_stray(stand: Stand) -> None:
+    """The master has ended although one of its processes lives; stop ends that one as well."""
+    launcher = stand.launcher(stand.script("sleep 60 &\nwhile :; do sleep 0.05; done"))
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.view(launcher, ExitKind.RUNNING).master_pid
+    assert pid is not None
+    wait_for(lambda: len(procfs.processes_with("SHADOWD_NONCE", stand.nonce) or ()) >= 2, 10, "a helper")
+    os.kill(pid, signal.SIGKILL)
+    stand.view(launcher, ExitKind.FAILED, alive=1)
+    assert launcher.stop(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
+    assert procfs.processes_with("SHADOWD_NONCE", stand.nonce) == ()
+
+
+def test_a_start_script_may_leave_a_program_of_another_name(stand: Stand) -> None:
+    """The script ends with 0; what it left in the background is the master, until that ends."""
+    launcher = stand.launcher(stand.script("( ( exec sleep 60 ) & )\nexit 0"))
+    launcher.launch(ONE, stand.nonce)
+
+    def sleeps() -> int | None:
+        pid = launcher.inspect(ONE, stand.nonce).master_pid
+        return pid if pid and processes.name(pid) == "sleep" else None
+
+    pid = wait_for(sleeps, 10, "the sleeper is the master")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    stand.view(launcher, ExitKind.FAILED, alive=0)
+
+
+def test_a_program_that_hangs_is_running_until_it_is_stopped(stand: Stand) -> None:
+    """It is for the files to say whether it is a master."""
+    launcher = stand.launcher(stand.toy("--fail", "hang"))
+    launcher.launch(ONE, stand.nonce)
+    stand.view(launcher, ExitKind.RUNNING, alive=1)
+    assert launcher.stop(ONE, stand.nonce).alive == 0
+
+
+def test_stop_kills_a_frozen_master(stand: Stand) -> None:
+    """SIGKILL also ends what SIGSTOP has stopped, and no lock is left as after a clean exit."""
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.running(launcher)
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: processes.state(pid) == "T", 5, "it is frozen")
+    assert launcher.inspect(ONE, stand.nonce).master is ExitKind.RUNNING
+    assert launcher.stop(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
+    assert not processes.alive(pid)
+    assert not (stand.path / "lock").exists()
+
+
+def test_stop_catches_processes_that_keep_forking(stand: Stand) -> None:
+    """Looks and kills alternate until nobody is left."""
+    launcher = stand.launcher(stand.script("while :; do (sleep 5 &) ; sleep 0.01; done"))
+    launcher.launch(ONE, stand.nonce)
+    wait_for(lambda: len(procfs.processes_with("SHADOWD_NONCE", stand.nonce) or ()) > 10, 10, "a crowd")
+    assert launcher.stop(ONE, stand.nonce).alive == 0
+    assert procfs.processes_with("SHADOWD_NONCE", stand.nonce) == ()
+
+
+def test_stop_touches_no_other_epoch(stand: Stand) -> None:
+    """The same nonce under another epoch, or another nonce, is somebody else."""
+    launcher = stand.launcher(stand.script("exec sleep 60"))
+    launcher.launch(ONE, stand.nonce)
+    stand.view(launcher, ExitKind.RUNNING)
+    assert launcher.stop(Epoch(2), stand.nonce).alive == 0
+    assert launcher.stop(ONE, "another").alive == 0
+    stand.view(launcher, ExitKind.RUNNING, alive=1)
+
+
+def test_another_launcher_finds_the_running_master(stand: Stand) -> None:
+    """A daemon that was restarted attaches by nonce; it cannot see how a stranger's child ends."""
+    program = stand.toy()
+    starter = os.fork()
+    if not starter:
+        stand.launcher(program).launch(ONE, stand.nonce)
+        time.sleep(0.5)
+        os._exit(0)
+    os.waitpid(starter, 0)
+    launcher = stand.launcher(program)
+    pid = stand.running(launcher)
+    os.kill(pid, signal.SIGKILL)
+    assert stand.ends.acquire(timeout=10)
+    stand.view(launcher, ExitKind.UNSEEN, alive=0)
+
+
+def test_nothing_was_ever_launched(stand: Stand) -> None:
+    """Nobody runs and nobody saw an end."""
+    launcher = stand.launcher(stand.script("exit 0"))
+    nobody = PairView(ExitKind.UNSEEN, None, None, 0)
+    assert launcher.inspect(ONE, stand.nonce) == nobody
+    assert launcher.stop(ONE, stand.nonce) == nobody
+    assert launcher.launch_scheduler(ONE, stand.nonce) is None
+
+
+def test_the_pair_is_two_programs(stand: Stand) -> None:
+    """Master and scheduler are told apart by role; each ends for itself."""
+    launcher = stand.launcher(stand.toy(), stand.toy(role="scheduler"))
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.running(launcher)
+    assert launcher.inspect(ONE, stand.nonce).scheduler is None
+    assert launcher.launch_scheduler(ONE, stand.nonce) is None
+    pid_file = stand.path / "schedd.pid"
+    scheduler = int(wait_for(lambda: pid_file.exists() and pid_file.read_text().strip(), 15, "it runs"))
+    both = PairView(ExitKind.RUNNING, pid, ExitKind.RUNNING, 2)
+    wait_for(lambda: launcher.inspect(ONE, stand.nonce) == both, 10, "both run")
+    os.kill(scheduler, signal.SIGKILL)
+    alone = PairView(ExitKind.RUNNING, pid, ExitKind.FAILED, 1)
+    wait_for(lambda: launcher.inspect(ONE, stand.nonce) == alone, 10, "the scheduler has ended")
+    assert launcher.stop(ONE, stand.nonce).alive == 0
+
+
+def test_statuses_of_other_children_are_not_taken(stand: Stand) -> None:
+    """A program that another part of the daemon runs keeps its status, whatever its name and time."""
+    launcher = stand.launcher(stand.script("exec sleep 60"))
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.view(launcher, ExitKind.RUNNING).master_pid
+    (stand.path / "sub").mkdir()
+    twin = stand.script("exit 7", name="sub/fake_master")
+    with subprocess.Popen(twin.argv) as fence:
+        wait_for(lambda: processes.state(fence.pid) == "Z", 10, "it lies there as a zombie")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        stand.view(launcher, ExitKind.FAILED, alive=0)
+        launcher.stop(ONE, stand.nonce)
+        assert fence.wait(10) == 7
+
+
+def test_a_process_table_that_cannot_be_read_proves_nothing(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may conclude that nothing is left."""
+    launcher = stand.launcher(stand.script("exit 0"))
+    monkeypatch.setattr(procfs, "pids", lambda *_: None)
+    assert launcher.inspect(ONE, stand.nonce).alive == 1
+    monkeypatch.undo()
+
+
+def _missing(stand: Stand) -> Program:
+    return Program((str(stand.path / "no_such_program"),))
+
+
+def _not_executable(stand: Stand) -> Program:
+    program = stand.script("exit 0")
+    Path(program.argv[0]).chmod(0o644)
+    return program
+
+
+def _no_interpreter(stand: Stand) -> Program:
+    path = stand.path / "odd"
+    path.write_text("#!/no/such/interpreter\n")
+    path.chmod(0o755)
+    return Program((str(path),))
+
+
+def _no_format(stand: Stand) -> Program:
+    path = stand.path / "noise"
+    path.write_bytes(b"\x7fELF" + b"\0" * 100)
+    path.chmod(0o755)
+    return Program((str(path),))
+
+
+def _no_directory(stand: Stand) -> Program:
+    program = stand.script("exit 0")
+    return Program(program.argv, cwd=str(stand.path / "no_such_directory"))
+
+
+def _nul(_: Stand) -> Program:
+    return Program(("/bin/true", "a\0b"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_missing, _not_executable, _no_interpreter, _no_format, _no_directory, _nul],
+    ids=lambda f: f.__name__,
+)
+def test_what_cannot_be_executed_is_named(stand: Stand, make: Callable[[Stand], Program]) -> None:
+    """The answer names the path and the reason, and nothing runs."""
+    program = make(stand)
+    launcher = stand.launcher(program)
+    problem = launcher.launch(ONE, stand.nonce)
+    assert isinstance(problem, Unknown)
+    assert problem.subject in {program.argv[0], program.cwd}
+    assert problem.subject in problem.detail
+    assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.UNSEEN, None, None, 0)
+
+
+def test_output_is_appended_to_the_log(stand: Stand) -> None:
+    """Both outputs land behind what was there."""
+    stand.log.write_text("before\n")
+    launcher = stand.launcher(stand.script("echo out; echo err >&2; read line || echo no input"))
+    launcher.launch(ONE, stand.nonce)
+    stand.view(launcher, ExitKind.CLEAN)
+    assert stand.log.read_text() == "before\nout\nerr\nno input\n"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "nowhere"])
+def test_a_log_that_cannot_be_written_keeps_no_master_down(stand: Stand, kind: str) -> None:
+    """The output is dropped, the master runs."""
+    stand.log = stand.path / "logs" / "pair.log"
+    if kind != "nowhere":
+        stand.log.parent.mkdir()
+        os.mkfifo(stand.log) if kind == "fifo" else stand.log.mkdir()
+    launcher = stand.launcher(stand.script("echo something; exec sleep 60"))
+    assert launcher.launch(ONE, stand.nonce) is None
+    stand.view(launcher, ExitKind.RUNNING)
+
+
+def test_a_blocked_signal_is_not_handed_down(stand: Stand) -> None:
+    """A worker thread that blocks SIGTERM starts a master that does not."""
+    launcher = stand.launcher(stand.script("grep SigBlk /proc/self/status"))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        launcher.launch(ONE, stand.nonce)
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    stand.view(launcher, ExitKind.CLEAN)
+    assert stand.log.read_text().split() == ["SigBlk:", "0" * 16]
+
+
+def test_directory_and_umask_are_given(stand: Stand) -> None:
+    """The program begins where and with what its definition says."""
+    program = stand.script("pwd; umask")
+    launcher = stand.launcher(Program(program.argv, cwd=str(stand.path), umask=0o077))
+    launcher.launch(ONE, stand.nonce)
+    stand.view(launcher, ExitKind.CLEAN)
+    assert stand.log.read_text() == f"{stand.path}\n0077\n"
+
+
+@ROOT
+def test_a_program_runs_as_its_user(stand: Stand) -> None:
+    """All ids and groups are those of the user."""
+    launcher = stand.launcher(Program(("/usr/bin/id",), user="nobody"))
+    assert launcher.launch(ONE, stand.nonce) is None
+    stand.view(launcher, ExitKind.CLEAN)
+    words = stand.log.read_text()
+    assert words.startswith("uid=65534")
+    assert "root" not in words
+
+
+@ROOT
+def test_an_unknown_user_is_named(stand: Stand) -> None:
+    """Nothing is started as root instead."""
+    launcher = stand.launcher(Program(("/usr/bin/id",), user="no-such-user-here"))
+    problem = launcher.launch(ONE, stand.nonce)
+    assert isinstance(problem, Unknown)
+    assert problem.problem is Problem.MISSING
+    assert "no-such-user-here" in problem.subject
+
+
+@ROOT
+def test_borrowed_file_rights_stay_behind(stand: Stand) -> None:
+    """A worker that uses files as the cell's user starts, sees and stops programs of root."""
+    launcher = stand.launcher(stand.script("id -u; exec sleep 60"))
+    try:
+        user.become(user.FileUser(65533, 65533, (65533,)))
+        assert launcher.launch(ONE, stand.nonce) is None
+        stand.view(launcher, ExitKind.RUNNING, alive=1)
+        assert launcher.stop(ONE, stand.nonce).alive == 0
+    finally:
+        user.become(None)
+    assert stand.log.read_text() == "0\n"
+
+
+@pytest.mark.parametrize("programs", [(), (Program(()),), (Program(("a",)),) * 3])
+def test_a_pair_is_one_or_two_programs(stand: Stand, programs: tuple[Program, ...]) -> None:
+    """Anything else is a mistake in the program that asks."""
+    with pytest.raises(ValueError, match="a pair"):
+        stand.launcher(*programs)
+
+
+def _ended(launcher: PairLauncher, stand: Stand) -> PairView | None:
+    seen = launcher.inspect(ONE, stand.nonce)
+    return None if seen.alive else seen

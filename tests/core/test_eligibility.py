@@ -1,0 +1,172 @@
+"""Eligibility: one row a refusal, and all of them at once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shadowd.core.accounts import Account
+from shadowd.core.eligibility import Circumstances, refusals
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Refusal
+from shadowd.core.table import REFUSALS
+from shadowd.core.values import Epoch, Host, Instant, Lock, LockKind, Problem, Seconds, Unknown
+from tests.core.rounds import (
+    ELSEWHERE,
+    FOREIGN,
+    HERE,
+    PAUSE,
+    THERE,
+    UNREADABLE,
+    confirmed,
+    ledger,
+    observed,
+)
+
+NOW = Instant(5000)
+EASY = Circumstances(
+    host=HERE,
+    observer=False,
+    unknown_beat_counts=False,
+    peak=Epoch(0),
+    shut_down=False,
+    accounts=(),
+    unresolvable=None,
+    retry_at=NOW,
+    owes_outcome=False,
+    asked=False,
+    last_beat=Instant(0),
+    fresh_beat=Seconds(60),
+)
+LEASE = Account(Epoch(3), THERE, Instant(5100), Reason.LEASE_RUNS)
+WINDOW = Account(Epoch(4), ELSEWHERE, Instant(5200), Reason.WINDOW_OPEN)
+SAID = "a file: unreadable (input/output error)"
+
+Row = tuple[dict[str, Any], dict[str, Any], Refusal]
+ROWS: tuple[Row, ...] = (
+    ({"ledger": UNREADABLE}, {}, Refusal(Reason.CELL_UNREADABLE, SAID)),
+    ({"ledger": ledger(doubts=(UNREADABLE,))}, {}, Refusal(Reason.LEDGER_DOUBT, SAID)),
+    (
+        {"ledger": ledger(confirmed(2))},
+        {"peak": Epoch(7)},
+        Refusal(Reason.LEDGER_SHRANK, "epoch 7 was there, now the highest is 2"),
+    ),
+    ({"lock": UNREADABLE}, {}, Refusal(Reason.LOCK_UNKNOWN, SAID)),
+    ({"lock": FOREIGN}, {}, Refusal(Reason.LOCKED)),
+    ({"beat": Unknown(Problem.MISSING, "hb")}, {}, Refusal(Reason.BEAT_UNKNOWN, "hb: missing")),
+    ({}, {"shut_down": True}, Refusal(Reason.SHUT_DOWN)),
+    ({"pause": UNREADABLE}, {}, Refusal(Reason.PAUSE_UNKNOWN, SAID)),
+    ({"pause": PAUSE}, {}, Refusal(Reason.PAUSED, "by eve: new disks")),
+    ({"resident": 4711}, {}, Refusal(Reason.RESIDENT, "pid 4711")),
+    ({"shadows": UNREADABLE}, {}, Refusal(Reason.SHADOWS_UNKNOWN, SAID)),
+    ({"shadows": (THERE,)}, {}, Refusal(Reason.NOT_A_SHADOW)),
+    ({}, {"observer": True}, Refusal(Reason.NOT_A_SHADOW, "configured as observer")),
+    ({"active": UNREADABLE}, {}, Refusal(Reason.ACTIVE_UNKNOWN, SAID)),
+    (
+        {},
+        {"unresolvable": THERE, "retry_at": Instant(4999)},
+        Refusal(Reason.ACTIVE_UNKNOWN, "beta has no address", Instant(4999)),
+    ),
+    ({}, {"accounts": (LEASE,)}, Refusal(Reason.LEASE_RUNS, "epoch 3 on beta", Instant(5100))),
+    ({}, {"accounts": (WINDOW,)}, Refusal(Reason.WINDOW_OPEN, "epoch 4 on gamma", Instant(5200))),
+    ({}, {"owes_outcome": True}, Refusal(Reason.OWES_OUTCOME)),
+    ({}, {"retry_at": Instant(5001)}, Refusal(Reason.BACKING_OFF, until=Instant(5001))),
+    (
+        {},
+        {"asked": True, "last_beat": Instant(4950)},
+        Refusal(Reason.BEATING, until=Instant(5010)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "known", "refusal"),
+    ROWS,
+    ids=[f"{row[2].reason.value}-{number}" for number, row in enumerate(ROWS)],
+)
+def test_one_thing_speaks_against_it(seen: dict[str, Any], known: dict[str, Any], refusal: Refusal) -> None:
+    """Each row alone is a refusal, with its detail and its end."""
+    assert refusals(observed(5000, **seen), replace(EASY, **known), NOW) == (refusal,)
+
+
+def test_the_rows_are_complete() -> None:
+    """Every refusal of the transition table has a row here, and no row is missing there."""
+    assert {row[2].reason for row in ROWS} == set(REFUSALS)
+
+
+def test_nothing_speaks_against_it() -> None:
+    """An ordinary silent cell is eligible."""
+    assert refusals(observed(5000), EASY, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "known"),
+    [
+        ({"lock": Lock(LockKind.CLAIM, Epoch(3), "n")}, {}),
+        ({"beat": UNREADABLE}, {"unknown_beat_counts": True}),
+        ({}, {"shut_down": True, "asked": True}),
+        ({}, {"retry_at": Instant(9999), "asked": True}),
+        ({}, {"last_beat": Instant(4990)}),
+        ({}, {"last_beat": Instant(4940), "asked": True}),
+        ({"ledger": ledger(confirmed(7))}, {"peak": Epoch(7)}),
+        ({"active": ELSEWHERE}, {"unresolvable": THERE}),
+        ({"active": HERE}, {}),
+    ],
+    ids=[
+        "a lock that names a claim",
+        "an unreadable beat, where configured",
+        "a shutdown, for an operator",
+        "back-off, for an operator",
+        "a fresh beat, for the timers decide",
+        "a beat of two beats ago, for an operator",
+        "the highest epoch, seen before",
+        "another host without an address",
+        "this host in act_qmaster",
+    ],
+)
+def test_what_does_not_speak_against_it(seen: dict[str, Any], known: dict[str, Any]) -> None:
+    """These are no reason to refuse."""
+    assert refusals(observed(5000, **seen), replace(EASY, **known), NOW) == ()
+
+
+def test_all_obstacles_are_named() -> None:
+    """Whoever removes one at 3 a.m. is told of the next before, in the order of their weight."""
+    seen = observed(
+        5000,
+        ledger=ledger(doubts=(UNREADABLE,)),
+        lock=FOREIGN,
+        beat=UNREADABLE,
+        pause=PAUSE,
+        resident=1,
+        shadows=(),
+        active=UNREADABLE,
+    )
+    known = replace(
+        EASY,
+        peak=Epoch(1),
+        shut_down=True,
+        accounts=(LEASE, WINDOW),
+        owes_outcome=True,
+        retry_at=Instant(6000),
+    )
+    assert [refusal.reason for refusal in refusals(seen, known, NOW)] == [
+        Reason.LEDGER_DOUBT,
+        Reason.LEDGER_SHRANK,
+        Reason.LOCKED,
+        Reason.BEAT_UNKNOWN,
+        Reason.SHUT_DOWN,
+        Reason.PAUSED,
+        Reason.RESIDENT,
+        Reason.NOT_A_SHADOW,
+        Reason.ACTIVE_UNKNOWN,
+        Reason.LEASE_RUNS,
+        Reason.WINDOW_OPEN,
+        Reason.OWES_OUTCOME,
+        Reason.BACKING_OFF,
+    ]
+
+
+def test_a_directory_full_of_garbage_is_no_flood() -> None:
+    """Of many doubtful records three are named."""
+    doubts = tuple(Unknown(Problem.GARBAGE, Host(f"claims/{number}")) for number in range(1000))
+    assert len(refusals(observed(5000, ledger=ledger(doubts=doubts)), EASY, NOW)) == 3

@@ -1,0 +1,330 @@
+"""The table: a person's diagram, unknown pairs, and a scenario that walks each row."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+import shadowd.core
+from shadowd.core.actions import Launch, Probe
+from shadowd.core.course import Course
+from shadowd.core.events import TakeoverAsked
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import State
+from shadowd.core.table import ABANDONED, REFUSALS, TABLE, Row, transition
+from shadowd.core.values import ExitKind, Instant, NoticeKind, ProbeOutcome
+from tests.core import phases
+from tests.core.phases import Phase
+from tests.core.rounds import (
+    ELSEWHERE,
+    FOREIGN,
+    HERE,
+    PAUSE,
+    THERE,
+    UNREADABLE,
+    confirmed,
+    record,
+)
+from tests.core.world import Pair, Seat, World
+
+Scenario = Callable[[Seat], None]
+GROUPS = {
+    "every refusal of an operator's request": set(REFUSALS) - {Reason.SHUT_DOWN, Reason.BACKING_OFF},
+    "every refusal": set(REFUSALS) - {Reason.BACKING_OFF, Reason.BEATING},
+    "every reason to abandon": set(ABANDONED),
+}
+
+
+# --- the diagram -------------------------------------------------------------------------------------
+
+
+def diagram() -> Iterator[tuple[State, Reason, State]]:
+    """Read the transitions out of the manual."""
+    manual = shadowd.core.__doc__ or ""
+    lines = re.findall(r"^    ([A-Z]+) +-> ([A-Z]+) +(.+(?:\n {20,}\S.*)*)$", manual, re.MULTILINE)
+    for state, following, reasons in lines:
+        for item in re.sub(r"\s+", " ", reasons).split(", "):
+            word = item.removeprefix("and ")
+            for reason in GROUPS.get(word) or {Reason(word)}:
+                yield State[state], reason, State[following]
+
+
+def test_the_table_is_the_diagram() -> None:
+    """The manual draws every row of the table, and no other."""
+    drawn = list(diagram())
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == {(row.state, row.reason, row.next) for row in TABLE}
+
+
+def test_the_first_line_is_the_way_to_a_master() -> None:
+    """The states that the manual shows in one line are all there are, each leading to the next."""
+    line = next(text for text in (shadowd.core.__doc__ or "").splitlines() if "──▶" in text)
+    states = [State[word] for word in line.split() if word.isalpha()]
+    assert states == list(State)
+    steps = {(row.state, row.next) for row in TABLE}
+    assert set(zip(states, states[1:], strict=False)) <= steps
+
+
+def test_no_pair_twice() -> None:
+    """State and reason together decide."""
+    assert len({(row.state, row.reason) for row in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("reason", Reason)
+def test_what_is_not_in_the_table_does_not_exist(state: State, reason: Reason) -> None:
+    """An unknown pair is a programming error and raises; a known one is the row itself."""
+    rows = [row for row in TABLE if (row.state, row.reason) == (state, reason)]
+    if rows:
+        assert [transition(state, reason)] == rows
+    else:
+        with pytest.raises(KeyError):
+            transition(state, reason)
+
+
+def test_a_course_that_cannot_be_stays_where_it_is() -> None:
+    """The state is not half-changed by a transition that does not exist."""
+    course = Course(Instant(0))
+    with pytest.raises(KeyError):
+        course.go(Reason.CONFIRMED, Instant(5))
+    assert (course.state, course.reason, course.since) == (State.STANDBY, Reason.STARTED, 0)
+
+
+# --- every row is walked -----------------------------------------------------------------------------
+
+
+def change(**parts: object) -> Scenario:
+    """Return a scenario that changes parts of the world."""
+
+    def scenario(seat: Seat) -> None:
+        for name, value in parts.items():
+            setattr(seat.world, name, value)
+
+    return scenario
+
+
+def appears(number: int, *notices: NoticeKind, host: str = ELSEWHERE) -> Scenario:
+    """Return a scenario in which an epoch appears."""
+    return lambda seat: seat.world.add(record(number, *notices, host=type(ELSEWHERE)(host)))
+
+
+def forgotten(seat: Seat) -> None:
+    """Let the ledger lose all its records."""
+    seat.world.records.clear()
+
+
+def shut_down(seat: Seat) -> None:
+    """Let the old master be shut down in an orderly way, without a lock."""
+    seat.world.note(1, NoticeKind.STOPPED)
+
+
+def beats(seat: Seat) -> None:
+    """Let the heartbeat move."""
+    seat.world.advance_beat()
+
+
+def nothing(_: Seat) -> None:
+    """Change nothing."""
+
+
+def asked(seat: Seat) -> None:
+    """Let an operator ask."""
+    seat.step(TakeoverAsked("eve"))
+
+
+OBSTACLES: dict[Reason, Scenario] = {
+    Reason.CELL_UNREADABLE: change(unlisted=UNREADABLE),
+    Reason.LEDGER_DOUBT: change(doubts=(UNREADABLE,)),
+    Reason.LEDGER_SHRANK: forgotten,
+    Reason.LOCK_UNKNOWN: change(lock=UNREADABLE),
+    Reason.LOCKED: change(lock=FOREIGN),
+    Reason.BEAT_UNKNOWN: change(beat=UNREADABLE),
+    Reason.SHUT_DOWN: shut_down,
+    Reason.PAUSE_UNKNOWN: change(pause=UNREADABLE),
+    Reason.PAUSED: change(pause=PAUSE),
+    Reason.SHADOWS_UNKNOWN: change(shadows=UNREADABLE),
+    Reason.NOT_A_SHADOW: change(shadows=(THERE,)),
+    Reason.ACTIVE_UNKNOWN: change(active=UNREADABLE),
+    Reason.RESIDENT: change(resident=4711),
+    Reason.WINDOW_OPEN: appears(3),
+    Reason.LEASE_RUNS: appears(3, NoticeKind.LAUNCHING),
+    # The outcome of an own epoch vanished from the disk: settled by time, but owed again.
+    Reason.OWES_OUTCOME: appears(2, host=HERE),
+    Reason.BEATING: beats,
+    Reason.SUPERSEDED: appears(9),
+    Reason.LICENCE_OVER: lambda seat: setattr(seat, "now", Instant(seat.now + 60)),
+    Reason.BEAT_MOVED: beats,
+    Reason.ACTIVE_CHANGED: change(active=ELSEWHERE),
+}
+
+
+def old_cell() -> World:
+    """Return a cell with a confirmed epoch of THERE and a failed one of ours."""
+    world = World()
+    world.add(confirmed(1), record(2, NoticeKind.FAILED, host=HERE))
+    return world
+
+
+def then(phase: Phase, *scenarios: Scenario) -> Callable[[], Seat]:
+    """Return a walk: reach a phase, change the world there, and see what follows at once."""
+
+    def walk() -> Seat:
+        seat = Seat(old_cell())
+        phase(seat)
+        for scenario in scenarios:
+            scenario(seat)
+        seat.settle()
+        return seat
+
+    return walk
+
+
+def launched(program: Callable[[World, object, object], None], seconds: float = 130) -> Callable[[], Seat]:
+    """Return a walk in which the launched program does this."""
+
+    def walk() -> Seat:
+        world = old_cell()
+        world.launch = program  # type: ignore[assignment]
+        seat = Seat(world)
+        seat.until(Launch)
+        seat.run(seconds)
+        return seat
+
+    return walk
+
+
+def hangs(world: World, host: object, epoch: object) -> None:
+    """Be a program that runs and never becomes a master."""
+    world.pairs[host, epoch] = Pair(beating=False)  # type: ignore[index]
+
+
+def own_epoch(*notices: NoticeKind, after: float) -> Callable[[], Seat]:
+    """Return a walk in which a live epoch of our own turns up after a while."""
+
+    def walk() -> Seat:
+        seat = Seat()
+        seat.run(after)
+        seat.world.add(record(1, *notices, host=HERE))
+        seat.world.pairs[HERE, record(1).epoch] = Pair()
+        seat.run(60)
+        return seat
+
+    return walk
+
+
+def master(change_pair: Callable[[Pair], None]) -> Scenario:
+    """Return a scenario in which something happens to our master, and a second passes."""
+
+    def scenario(seat: Seat) -> None:
+        change_pair(seat.world.pairs[HERE, seat.cell.snapshot().epoch])
+        seat.run(2)
+
+    return scenario
+
+
+def a_second(seat: Seat) -> None:
+    """Let a second pass."""
+    seat.run(1)
+
+
+def a_lease(seat: Seat) -> None:
+    """Let a lease pass without a beat."""
+    seat.run(742)
+
+
+S = State
+WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
+    (S.STANDBY, Reason.SILENT): then(phases.stale),
+    (S.STANDBY, Reason.DEATH_NOTICE): then(
+        phases.standby, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second
+    ),
+    (S.STANDBY, Reason.ASKED): then(phases.standby, asked),
+    (S.STANDBY, Reason.ATTACHED): own_epoch(NoticeKind.STARTED, after=70),
+    (S.STANDBY, Reason.RESUMED): own_epoch(NoticeKind.LAUNCHING, after=70),
+    (S.STALE, Reason.ATTACHED): own_epoch(NoticeKind.STARTED, after=300),
+    (S.STALE, Reason.RESUMED): own_epoch(NoticeKind.LAUNCHING, after=300),
+    (S.STALE, Reason.BEAT_MOVED): then(phases.stale, beats, lambda seat: seat.run(60)),
+    (S.STALE, Reason.DELAY_OVER): then(phases.verifying),
+    (S.STALE, Reason.DEATH_NOTICE): then(
+        phases.stale, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second
+    ),
+    (S.STALE, Reason.ASKED): then(lambda seat: seat.run(790), asked),
+    (S.VERIFYING, Reason.BEAT_MOVED): then(phases.verifying, beats),
+    (S.VERIFYING, Reason.MASTER_ANSWERS): then(phases.verifying, change(probe=ProbeOutcome.ANSWERS)),
+    (S.VERIFYING, Reason.ALL_CLEAR): then(phases.verifying),
+    (S.CLAIMING, Reason.WON): then(phases.claiming),
+    (S.CLAIMING, Reason.LOST): then(phases.claiming, appears(3)),
+    (S.CLAIMING, Reason.CLAIM_UNKNOWN): then(
+        phases.claiming, lambda seat: seat.world.refuses.update({type(seat.pending[0]): UNREADABLE})
+    ),
+    (S.ACCOUNTING, Reason.ACCOUNTED): then(phases.accounting),
+    (S.LAUNCHING, Reason.LOCK_UNKNOWN): then(phases.locking, change(lock=UNREADABLE)),
+    (S.LAUNCHING, Reason.NOTICE_FAILED): then(
+        phases.announcing, lambda seat: seat.world.refuses.update({NoticeKind.LAUNCHING: UNREADABLE})
+    ),
+    (S.LAUNCHING, Reason.LAUNCH_FAILED): launched(lambda *_: None),
+    (S.LAUNCHING, Reason.LAUNCH_TIMEOUT): launched(hangs),
+    (S.LAUNCHING, Reason.CONFIRMED): then(phases.recording),
+    (S.ACTIVE, Reason.MASTER_ENDED): then(
+        phases.active,
+        master(lambda pair: setattr(pair, "master", ExitKind.FAILED)),
+        master(lambda pair: setattr(pair, "strays", 0)),
+    ),
+    (S.ACTIVE, Reason.SHUT_DOWN_HERE): then(
+        phases.active, change(lock=FOREIGN), master(lambda pair: setattr(pair, "master", ExitKind.UNSEEN))
+    ),
+    (S.ACTIVE, Reason.SUPERSEDED): then(phases.active, appears(9), a_second),
+    (S.ACTIVE, Reason.LEASE_OVER): then(phases.active, a_lease),
+}
+
+
+def _more() -> Iterable[tuple[tuple[State, Reason], Callable[[], Seat]]]:
+    for reason in GROUPS["every refusal of an operator's request"]:
+        yield (S.STALE, reason), then(lambda seat: seat.run(790), OBSTACLES[reason], asked)
+    for reason in GROUPS["every refusal"]:
+        yield (S.VERIFYING, reason), then(phases.verifying, OBSTACLES[reason])
+    for reason in ABANDONED:
+        yield (S.ACCOUNTING, reason), then(phases.accounting, OBSTACLES[reason])
+        yield (S.LAUNCHING, reason), then(phases.looking, OBSTACLES[reason])
+
+
+def beating_while_asked() -> Seat:
+    """Let an operator ask while an unclaimed master beats."""
+    seat = Seat()
+    seat.run(300)
+    beats(seat)
+    asked(seat)
+    seat.settle()
+    return seat
+
+
+def moved_without_an_answer(seat: Seat) -> None:
+    """Let the beat move while the old guard says nothing, for longer than it has."""
+    beats(seat)
+    seat.run(20)
+
+
+WALKS.update(_more())
+WALKS[S.STALE, Reason.BEATING] = beating_while_asked
+WALKS[S.ACCOUNTING, Reason.BEAT_MOVED] = then(phases.accounting, moved_without_an_answer)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.state.value}-{row.reason.value}")
+def test_every_row_is_walked(row: Row) -> None:
+    """Each row has a scenario that leads through it."""
+    seat = WALKS[row.state, row.reason]()
+    assert (row.state, row.reason, row.next) in seat.rows
+    assert any(
+        (line.event, line.reason, line.level) == (row.event, row.reason, row.level) for line in seat.said
+    )
+
+
+def test_no_scenario_without_a_row() -> None:
+    """Whoever drops a row drops its scenario."""
+    assert set(WALKS) == {(row.state, row.reason) for row in TABLE}
+
+
+def test_the_probe_asks_the_host_in_act_qmaster() -> None:
+    """Before a claim the host that should be the master is asked."""
+    seat = Seat()
+    assert seat.until(Probe).host == THERE
