@@ -22,7 +22,7 @@ _BURY_LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """How a program answered; ``status`` None when it was still running at the limit."""
+    """How a program answered; ``status`` None when it would have gone on at one of the limits."""
 
     status: int | None
     text: str
@@ -45,7 +45,9 @@ def ask(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> 
         return None
     try:
         text = _listen(child, ends)
-        return Said(_status(child, ends), text.decode("utf-8", "replace").strip())
+        # One that does not stop talking now waits for us to read on, and would do so until the limit.
+        status = None if len(text) >= _MOST else _status(child, ends)
+        return Said(status, text.decode("utf-8", "replace").strip())
     finally:
         _end(child)
 

@@ -68,11 +68,12 @@ from shadowd.core.values import (
     Unknown,
 )
 
-PRUNE_ABOVE: Final = 2000
+PRUNE_ABOVE: Final = 400
 """Claims; more than that, and a confirmed epoch prunes down to ``PRUNE_TO``."""
-PRUNE_TO: Final = 1000
+PRUNE_TO: Final = 200
 _PRUNED_AT_ONCE: Final = 250
 _MOST_LISTED: Final = 4096
+_GHOSTS: Final = 64
 _STEM: Final = "tmp"
 
 
@@ -192,9 +193,10 @@ class DirectoryClaimLog:
             EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
             for epoch in epochs
         )
+        ghosts = self._left_open(seen, floor, reader)
         self._read = reader.used
         return Ledger(
-            records,
+            (*ghosts, *records),
             (
                 *(_strange(self._claims / name) for name in sorted(seen.strange_claims)),
                 *(_strange(self._notices / name) for name in sorted(strange)),
@@ -205,6 +207,23 @@ class DirectoryClaimLog:
                 ),
             ),
         )
+
+    def _left_open(self, seen: Look, floor: int, reader: ClaimReader) -> tuple[EpochRecord, ...]:
+        """Return the epochs before the last confirmed one that nobody closed, the newest of them.
+
+        They account for nothing any more, but their own host may still have a master of theirs to stop.
+        """
+        kinds, _ = seen.kinds(0)
+        left = [
+            epoch
+            for epoch in sorted(seen.claims)
+            if epoch < floor and not kinds.get(epoch, frozenset()) & OUTCOMES
+        ]
+        records = (
+            EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
+            for epoch in left[-_GHOSTS:]
+        )
+        return tuple(record for record in records if not isinstance(record.claim, Unknown))
 
     def _close(self, epoch: Epoch, kind: NoticeKind, data: bytes, present: Names) -> Unknown | None:
         for other in NoticeKind:

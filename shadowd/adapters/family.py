@@ -77,7 +77,7 @@ class Family:
         self._untracked = 0
         self._restless_until = time.monotonic() + _UNREST
         self.leftovers: list[Process] = []
-        """Zombies of our name that nobody can place."""
+        """Zombies of our name that nobody can place; whoever takes care of them empties the list."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -106,11 +106,14 @@ class Family:
 
     def look(self) -> bool:
         """Walk through /proc and take stock; False when the table could not be read."""
+        # Who has ended is asked before the walk: all that they left behind is then met, alive or a zombie.
+        dead = self._dead()
         pids = procfs.processes_with(NONCE, self._nonce)
         if pids is None:
             return False
         self._untracked = sum(not self._meet(pid) for pid in pids)
-        self._bury()
+        if dead:
+            self._bury(dead)
         for role, part in self._parts.items():
             self._choose(role, part)
         return True
@@ -152,18 +155,30 @@ class Family:
         self._members[pid, found.start_token] = Member(found, role, pidfd)
         return True
 
-    def _bury(self) -> None:
-        """Deal with the members that ended, and with zombies that are their relatives."""
+    def _dead(self) -> list[Member]:
         by_fd = {member.pidfd: member for member in self._members.values()}
-        dead = [by_fd[number] for number in procfs.wait_pidfds(list(by_fd), 0)] if by_fd else []
-        if not dead:
-            return
+        return [by_fd[number] for number in procfs.wait_pidfds(list(by_fd), 0)]
+
+    def _bury(self, dead: list[Member]) -> None:
+        """Deal with the members that ended, and with zombies that are their relatives."""
         self._restless_until = time.monotonic() + _UNREST
-        zombies = [zombie for zombie in procfs.zombie_children() if self._unknown(zombie)]
-        sessions = self._sessions()
-        related = [zombie for zombie in zombies if zombie.session in sessions]
-        self.leftovers = [z for z in zombies if z.session not in sessions and self._resembles(z, dead)]
-        heirs = [(zombie, reaping.peek(zombie.pid)) for zombie in related + self.leftovers]
+        us, sessions, names = os.getpid(), self._sessions(), self._names(dead)
+        strangers = [
+            process
+            for process in procfs.table()
+            if (process.ppid == us or process.session in sessions)
+            and (process.pid, process.start_token) not in self._members
+        ]
+        related = [process for process in strangers if process.session in sessions]
+        alike = [
+            process for process in strangers if process not in related and self._resembles(process, names)
+        ]
+        if any(process.leaving for process in related + alike):
+            # Neither found by its environment any more nor by its status yet: the next look has it.
+            return
+        related, alike = ([process for process in group if not process.alive] for group in (related, alike))
+        self.leftovers += alike
+        heirs = [(zombie, reaping.peek(zombie.pid)) for zombie in related + alike]
         for zombie in related:
             reaping.take(zombie)
         for member in sorted(dead, key=lambda member: member.age):
@@ -199,22 +214,21 @@ class Family:
         candidates = named or ([] if part.settled else living)
         part.current = candidates[0] if candidates else None
 
-    def _unknown(self, zombie: Process) -> bool:
-        return (zombie.pid, zombie.start_token) not in self._members
-
     def _sessions(self) -> frozenset[int]:
         """Return the sessions of members, read now: a middle process makes its own after we met it."""
         found = (procfs.process(pid) for pid, _ in self._members)
         valid = {p.session for p in found if p and (p.pid, p.start_token) in self._members}
         return frozenset(valid - {os.getsid(0), 0})
 
-    def _resembles(self, zombie: Process, dead: list[Member]) -> bool:
+    def _names(self, dead: list[Member]) -> frozenset[str]:
         # Read now: right after its start a program may still bear the name of who started it.
         ended = (procfs.process(member.process.pid) for member in dead)
-        names = {process.comm for process in ended if process}
-        names |= {name for part in self._parts.values() for name in part.names}
+        own = (part.names for part in self._parts.values())
+        return frozenset(process.comm for process in ended if process).union(*own)
+
+    def _resembles(self, process: Process, names: frozenset[str]) -> bool:
         began = self._began
-        return began is not None and int(zombie.start_token) >= began and zombie.comm in names
+        return began is not None and int(process.start_token) >= began and process.comm in names
 
 
 def _age(process: Process) -> tuple[int, int]:

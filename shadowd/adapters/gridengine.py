@@ -12,7 +12,6 @@ and is reported by the reads. Called at start and reload, off the decision threa
 """
 
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +108,8 @@ def qmaster_port(environment: Mapping[str, str]) -> int:
                 _PORT_VARIABLE, f"{text[:40]!r} is no port number", "use 1 to 65535, or unset it"
             )
         return int(text)
+    import socket  # noqa: PLC0415 - `status` runs every minute and never comes here
+
     try:
         return socket.getservbyname(_SERVICE, "tcp")
     except OSError:

@@ -16,7 +16,6 @@ names somebody else on every host.
 
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -126,6 +125,8 @@ def machine_names(within: Seconds) -> tuple[str, ...]:
 
     def ask() -> None:
         try:
+            import socket  # noqa: PLC0415 - `status` runs every minute and rarely comes here
+
             official, others, _ = socket.gethostbyname_ex(kernel)
         except (OSError, UnicodeError):
             return

@@ -129,6 +129,7 @@ class PairLauncher:
             if family.look():
                 view = family.view()
         self._leftovers.remember(family.leftovers)
+        family.leftovers.clear()
         if family.members:
             self._families[epoch, nonce] = family
         for member in family.members:

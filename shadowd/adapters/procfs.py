@@ -38,6 +38,8 @@ class Process:
     session: int
     start_token: str
     """Clock ticks since boot."""
+    leaving: bool = False
+    """True in the last moments before a process is a zombie: it has no memory, and so no environment."""
 
     @property
     def alive(self) -> bool:
@@ -59,11 +61,12 @@ def process(pid: int, proc: Path = PROC) -> Process | None:
     # The name may hold blanks and brackets itself: the last bracket closes it.
     head, closed, tail = data.rpartition(b")")
     fields = tail.split()
-    if not closed or len(fields) < 20:
+    if not closed or len(fields) < 21:
         return None
     comm = os.fsdecode(head.partition(b"(")[2])
     state, ppid, session = fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3])
-    return Process(pid, comm, state, ppid, session, fields[19].decode("ascii", "replace"))
+    leaving = state not in DEAD and fields[20] == b"0"
+    return Process(pid, comm, state, ppid, session, fields[19].decode("ascii", "replace"), leaving)
 
 
 def arguments(pid: int, proc: Path = PROC) -> tuple[str, ...]:
@@ -113,6 +116,12 @@ def _marked(folder: Path, mark: bytes) -> bool:
     return bool(data) and mark in b"\0" + (data or b"") + b"\0"
 
 
+def table(proc: Path = PROC) -> tuple[Process, ...]:
+    """Return all processes, zombies too, that were there during the whole walk."""
+    known = (process(pid, proc) for pid in pids(proc) or ())
+    return tuple(found for found in known if found)
+
+
 def zombie_children(proc: Path = PROC) -> tuple[Process, ...]:
     """Return our children that ended and were not collected yet."""
     try:
@@ -122,8 +131,7 @@ def zombie_children(proc: Path = PROC) -> tuple[Process, ...]:
     except ChildProcessError:
         return ()
     us = os.getpid()
-    known = (process(pid, proc) for pid in pids(proc) or ())
-    return tuple(found for found in known if found and found.ppid == us and not found.alive)
+    return tuple(found for found in table(proc) if found.ppid == us and not found.alive)
 
 
 def read_some(path: Path, limit: int) -> bytes | None:

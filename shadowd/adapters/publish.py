@@ -12,7 +12,6 @@ into the empty mount point would be a cell of its own.
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -111,7 +110,7 @@ def make_directories(*directories: Path) -> None:
 
 def private_name(stem: str, host: str) -> str:
     """Return a fresh hidden name that tells whose it is: ``.<stem>.<host>.<pid>.<random>``."""
-    return f"{private_prefix(stem, host)}{os.getpid()}.{secrets.token_hex(8)}"
+    return f"{private_prefix(stem, host)}{os.getpid()}.{os.urandom(8).hex()}"
 
 
 def private_prefix(stem: str, host: str) -> str:

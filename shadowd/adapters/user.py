@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 from shadowd.errors import CellError
 
-_MOST_GROUPS = 65536
 # getgroups, setgroups: the generic numbers of newer architectures, and those of the older ones.
 _CALLS = {
     "x86_64": (115, 116),
@@ -105,6 +104,7 @@ def _set_groups(groups: tuple[int, ...]) -> None:
 
 
 def _groups() -> tuple[int, ...]:
-    array = (ctypes.c_uint32 * _MOST_GROUPS)()
-    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(_MOST_GROUPS), array)
+    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(0), None)
+    array = (ctypes.c_uint32 * max(1, count))()
+    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(len(array)), array)
     return tuple(array[: max(0, count)])

@@ -9,8 +9,9 @@ looks after the master that runs here. Both are driven by the same four calls of
     snapshot()       -> snapshot     what it thinks, for people
 
 Time is an argument. Nothing in here reads a clock or a file, starts a thread, logs or draws a random
-number; a test needs nothing but values. Every action is answered by one event, sooner, later or never, and
-a machine never depends on an answer coming: dates do.
+number; a test needs nothing but values. Every action is answered by one event, sooner, later or never.
+What must end in time hangs on dates alone: a licence, a launch, a lease. All else waits for its answer, for
+without its disk and its processes a cell has nothing to decide; a late answer is dropped (``answers``).
 
 States (``core.table`` has the rows with their reasons; a test compares the two)::
 
@@ -69,7 +70,9 @@ The ancestor's lock
     17. Ours is a link of a complete file, placed within the licence. ``bid``, ``adapters.lockfile``
     18. Cleared by rename aside, read, link back; a guard clears one that names a claim. ``guard``
 
-What the guard does not do yet: local restarts, adopting a master that it did not start (rule 13), and
-enforcing a lease across its own restart (the end of rule 9). Until then a daemon that finds its master
-running counts the lease from that moment.
+What the guard does not do yet: local restarts, adopting a master that it did not start (rule 13), acting on
+a changed act_qmaster (the end of rule 10), linking its own claim again when the directory lost it (rule 15),
+asking the port before it closes an epoch after a reboot (rule 14), and enforcing a lease across its own
+restart (the end of rule 9). Until then a daemon that finds its master running counts the lease from that
+moment.
 """

@@ -57,4 +57,6 @@ def _account(record: EpochRecord, seen: Instant, last_beat: Instant, step_down: 
     if not record.launching:
         return Account(record.epoch, claim.host, window_ends, Reason.WINDOW_OPEN)
     gone = Instant(max(seen, last_beat) + handover(claim.lease, step_down))
-    return Account(record.epoch, claim.host, max(gone, window_ends), Reason.LEASE_RUNS)
+    # One that was confirmed launches nothing any more; one that was not may do so until its window ends.
+    until = gone if record.confirmed else max(gone, window_ends)
+    return Account(record.epoch, claim.host, until, Reason.LEASE_RUNS)

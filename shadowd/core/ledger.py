@@ -7,7 +7,7 @@ nothing; ``shadowd.core.accounts`` does.
 
 from dataclasses import dataclass
 
-from shadowd.core.values import OUTCOMES, Claim, Epoch, NoticeKind, Unknown
+from shadowd.core.values import OUTCOMES, Claim, ClaimReason, Epoch, NoticeKind, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class EpochRecord:
         return NoticeKind.STARTED in self.notices
 
     @property
+    def launched(self) -> bool:
+        """True once its master was seen to run, and was started by its holder."""
+        adopted = not isinstance(self.claim, Unknown) and self.claim.reason is ClaimReason.ADOPTED
+        return self.confirmed and not adopted
+
+    @property
     def launching(self) -> bool:
         """True once its holder may have started a process."""
         return NoticeKind.LAUNCHING in self.notices or self.confirmed
@@ -41,7 +47,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The epochs in ascending order, from the last confirmed one (or the first) to the highest."""
+    """The epochs in ascending order: older ones that nobody closed, and all from the last confirmed one on."""
 
     records: tuple[EpochRecord, ...] = ()
     doubts: tuple[Unknown, ...] = ()
@@ -59,9 +65,11 @@ class Ledger:
 
     @property
     def suspects(self) -> tuple[EpochRecord, ...]:
-        """The last confirmed epoch and all later ones: whoever might be running (PROTOCOL rule 7)."""
-        last = self.last_confirmed
-        first = last.epoch if last else Epoch(0)
+        """The last epoch confirmed by a launch and all later ones: whoever might be running (rule 7).
+
+        An adopted epoch does not end this chain: that its master ran proves nothing about those before.
+        """
+        first = next((record.epoch for record in reversed(self.records) if record.launched), Epoch(0))
         return tuple(record for record in self.records if record.epoch >= first)
 
     def get(self, epoch: Epoch) -> EpochRecord | None:

@@ -35,6 +35,8 @@ class OwnEpochs:
         self._unseen: list[Claim] = []
         self._gone: set[Epoch] = set()
         """Without a process; the lock of a *later* round tells how they ended."""
+        self._paid: dict[Epoch, NoticeKind] = {}
+        """Written, as far as we were told: never another outcome for the same epoch."""
 
     @property
     def owes(self) -> bool:
@@ -47,11 +49,18 @@ class OwnEpochs:
         self._owed_at = now
 
     def find(self, ledger: Ledger, lock: Lock | Unknown, now: Instant) -> None:
-        """Close what has no process any more, and look for own open epochs that nobody has looked at."""
+        """Close what has no process any more, and look for own open epochs that nobody has looked at.
+
+        An owed epoch that is closed by now is no debt, whichever outcome it was given.
+        """
+        closed = {record.epoch for record in ledger.records if not record.open}
+        self._owed = {epoch: kind for epoch, kind in self._owed.items() if epoch not in closed}
+        self._owed_at = self._owed_at if self._owed else NEVER
         for record in ledger.records:
-            outcome = _outcome(record, lock) if record.epoch in self._gone and record.open else None
-            if outcome is not None:
-                self.owe(record.epoch, outcome, now)
+            if record.open and record.epoch in self._paid.keys() - self._owed.keys():  # written, lost again
+                self.owe(record.epoch, self._paid[record.epoch], Instant(now + _AGAIN))
+            elif record.open and record.epoch in self._gone:
+                self._close(record, lock, now)
         left = {record.epoch for record in ledger.records if record.open} - self._owed.keys()
         self._gone &= left
         self._unseen = [
@@ -89,7 +98,13 @@ class OwnEpochs:
         """Strike out an outcome that is on disk, or try again later."""
         if event.problem is None:
             self._owed.pop(event.epoch, None)
+            self._paid[event.epoch] = event.kind
         self._owed_at = Instant(now + _AGAIN) if self._owed else NEVER
+
+    def _close(self, record: EpochRecord, lock: Lock | Unknown, now: Instant) -> None:
+        outcome = _outcome(record, lock)
+        if outcome is not None:
+            self.owe(record.epoch, outcome, now)
 
 
 def _outcome(record: EpochRecord, lock: Lock | Unknown) -> NoticeKind | None:

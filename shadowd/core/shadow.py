@@ -156,7 +156,8 @@ class Shadow:
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         change = self.memory.absorb(seen)
-        self.own.find(self.memory.ledger, seen.lock, now)
+        if not isinstance(seen.ledger, Unknown):
+            self.own.find(seen.ledger, seen.lock, now)
         return self._arm(self.watch.observed(seen, change, now), now)
 
     def _arm(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:

@@ -6,7 +6,7 @@ machines date their reads themselves.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from shadowd.core.values import NEVER, Instant, Seconds
@@ -67,12 +67,16 @@ class Lanes:
             if track.since is not None and now >= track.since + self._timeout
         }
 
-    def deadline(self, now: Instant) -> Instant:
-        """Return when the next lane will count as stuck."""
-        ends = (
-            Instant(track.since + self._timeout) for track in self._tracks.values() if track.since is not None
+    def deadline(self, known: Container[Lane]) -> Instant:
+        """Return when the next lane will count as stuck; past too, so that it is noticed. Not for known ones."""
+        return min(
+            (
+                Instant(track.since + self._timeout)
+                for lane, track in self._tracks.items()
+                if track.since is not None and lane not in known
+            ),
+            default=NEVER,
         )
-        return min((end for end in ends if end > now), default=NEVER)
 
     def _finish(self, track: _Track, then: Job) -> None:
         track.since = None

@@ -23,10 +23,6 @@ _REBIRTH = Seconds(10)
 """A machine that broke begins anew after this long, so that a bug is no busy loop."""
 
 
-def _nothing() -> None:
-    """Do nothing: what follows a job whose answer nobody needs."""
-
-
 class Runner:
     """Runs one cell."""
 
@@ -51,6 +47,7 @@ class Runner:
         self._cell: Cell | None = make(clock.now())
         self._reborn_at = NEVER
         self._stuck: dict[Lane, Instant] = {}
+        self._complained = False
         self._published: object = None
         self._publish_at = clock.now()
 
@@ -62,7 +59,7 @@ class Runner:
     def deadline(self) -> Instant:
         """Return when ``turn`` has something to do."""
         machine = self._reborn_at if self._cell is None else self._cell.deadline()
-        return min(machine, self._lanes.deadline(self._clock.now()), self._publish_at)
+        return min(machine, self._lanes.deadline(self._stuck), self._publish_at)
 
     def turn(self) -> None:
         """Do what is due now."""
@@ -86,8 +83,8 @@ class Runner:
         return None if self._cell is None else self._cell.snapshot()
 
     def in_background(self, job: Job) -> None:
-        """Run a job of the shared directory in its turn; dropped while that lane is full."""
-        self._post(Lane.SHARED, job)
+        """Run a job that writes for people only; dropped while its lane is full."""
+        self._post(Lane.RECORDS, job)
 
     def _run(self, move: Callable[[Cell], tuple[Action, ...]]) -> None:
         cell = self._cell
@@ -149,13 +146,26 @@ class Runner:
         record = encode(snapshot, self._publisher, now=now, wall=self._clock.wall(), io_stuck=shared)
         self._post(Lane.STATE, lambda: self._outlet.write_local(record))
         if shared is None:
-            self._post(Lane.SHARED, lambda: self._outlet.write_shared(record))
+            self._post(Lane.RECORDS, lambda: self._outlet.write_shared(record))
 
     def _post(self, lane: Lane, job: Job) -> None:
         """Send a job that nobody waits for."""
 
         def run() -> Job:
-            job()
-            return _nothing
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - else the lane would wait for its end for ever
+                detail = f"{type(error).__name__}: {error}"
+                return lambda: self._complain(detail)
+            return self._look_at_lanes
 
         self._lanes.send(lane, run, droppable=True)
+
+    def _look_at_lanes(self) -> None:
+        self._notice_stuck(self._clock.now())
+
+    def _complain(self, detail: str) -> None:
+        """Say once what is wrong with a background job: saying it may be such a job itself."""
+        if not self._complained:
+            self._complained = True
+            self._journal.say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))

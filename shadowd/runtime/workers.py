@@ -1,7 +1,7 @@
 """Threads that may hang, so that the decision thread never does.
 
 A worker blocked in the kernel cannot be ended from outside, only left behind: workers are daemon threads,
-made on demand, and a cell whose lane is stuck holds one and no more. Idle workers leave after a while, so
+made on demand, and a lane that is stuck holds one and no more. Idle workers leave after a while, so
 that a daemon of a thousand cells keeps as many threads as it has reads under way, not as it has cells.
 """
 

@@ -25,7 +25,7 @@ from shadowd.runtime.runner import Runner
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.disk import HANGS, Disk, Op
 from shadowd.sim.job import Job, Suspended
-from shadowd.sim.master import Master, Process
+from shadowd.sim.master import Master
 from shadowd.sim.seat import Name, Seat
 
 T = TypeVar("T")
@@ -34,6 +34,15 @@ _TICK = Seconds(1e-6)
 """The shortest sleep: rounding must not let a date come that is not there yet, for ever."""
 LATENCY = Seconds(0.001)
 """From an action to its first operation."""
+
+
+Maker = Callable[[str, Timing, Policy, Instant], Cell]
+"""Makes the machines of a cell: the real ones, or some that a test has spoilt."""
+
+
+def real_machines(_cell: str, timing: Timing, policy: Policy, now: Instant) -> Cell:
+    """Make the real machines."""
+    return Cell(timing, policy, now=now)
 
 
 class SimHost:
@@ -48,6 +57,7 @@ class SimHost:
         disks: tuple[Disk, ...],
         network: "Callable[[SimHost, str, Host], ProbeOutcome]",
         trace: Callable[[Host, str, Say], None],
+        make: Maker,
     ) -> None:
         self.name = name
         self.timeline = timeline
@@ -67,10 +77,10 @@ class SimHost:
         self.loop: Loop | None = None
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""
-        self.processes: list[Process] = []
         self.seats = {disk.cell: Seat(self, disk) for disk in disks}
         self._network = network
         self._trace = trace
+        self._make = make
         self._booted = Moment(0.0)
         self._job: Job | None = None
         self._turn_at = Moment(-1.0)
@@ -175,7 +185,7 @@ class SimHost:
             timing=self.timing,
         )
         return Runner(
-            make=lambda now: Cell(self.timing, policy, now=now),
+            make=lambda now: self._make(seat.cell, self.timing, policy, now),
             executor=Executor(ports),
             lanes=Lanes(self, submit=self.submit, post=loop.post, timeout=self.timing.io_timeout),
             clock=self,
@@ -244,9 +254,10 @@ class SimHost:
         """Power off: no process is left."""
         self.kill_daemon()
         self.up = False
-        for process in self.processes:
-            process.kill()
-        self.processes.clear()
+        for seat in self.seats.values():
+            for process in seat.processes:
+                process.kill()
+            seat.processes = ()
 
     def unplug(self) -> None:
         """Cut the network: nobody answers, and every mount hangs."""
@@ -267,22 +278,9 @@ class SimHost:
         self._booted = self.timeline.now
         self.start_daemon()
 
-    def adopt(self, process: Process) -> None:
-        """Take a new process into the process table."""
-        process.reaped_by = self.life
-        self.processes.append(process)
-
     def masters(self, cell: str) -> tuple[Master, ...]:
         """Return the live masters of a cell, frozen ones too."""
-        return tuple(
-            process
-            for process in self.processes
-            if isinstance(process, Master) and process.alive and process.cell == cell
-        )
-
-    def port_taken(self, process: Process) -> bool:
-        """Tell whether another master of the cell holds its port on this host."""
-        return any(other.bound for other in self.masters(process.cell) if other is not process)
+        return self.seats[cell].masters()
 
     def probe(self, cell: str, host: Host) -> ProbeOutcome:
         """Ask a host over the network whether its master answers."""

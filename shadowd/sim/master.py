@@ -17,6 +17,7 @@ from shadowd.sim.clock import Timeline
 from shadowd.sim.disk import Disk, View
 
 _TO_BIND = Seconds(0.1)
+_TO_WRITE = Seconds(0.01)
 _TO_READ_SPOOL = Seconds(1)
 _TO_EXIT = Seconds(2)
 _FROZEN_PEER = Seconds(60)
@@ -24,6 +25,7 @@ _BIND_AGAIN = Seconds(5)
 _BINDS = 6
 _LOOKS_EVERY = 20
 _REPLACED = 100
+_KILLED = -9
 
 
 class Program(Enum):
@@ -38,31 +40,34 @@ class Program(Enum):
 class Home(Protocol):
     """What a master needs of its host."""
 
-    name: Host
+    host: Host
+    disk: Disk
+    view: View
+    timeline: Timeline
+    beat_every: Seconds
+    program: Program
 
-    def probe(self, cell: str, host: Host) -> ProbeOutcome:
+    def probe(self, host: Host) -> ProbeOutcome:
         """Ask a host whether its master answers."""
         ...
 
-    def port_taken(self, process: "Process") -> bool:
-        """Tell whether another process on this host holds the master's port."""
+    def port_taken(self) -> bool:
+        """Tell whether a master of the cell holds its port on this host."""
         ...
 
 
 class Process:
     """A process of a cell on some host, as signals and /proc see it. The scheduler is one."""
 
-    def __init__(self, cell: str, pid: int, epoch: Epoch | None, nonce: str) -> None:
-        self.cell = cell
+    def __init__(self, *, pid: int, epoch: Epoch | None, nonce: str, parent: int) -> None:
         self.pid = pid
         self.epoch = epoch
         """None for a master that no claim started."""
         self.nonce = nonce
         self.frozen = False
         self.status: int | None = None
-        """Exit status; None while it lives, -9 after KILL."""
-        self.reaped_by = 0
-        """The daemon's life that started it: only that one sees the exit status."""
+        """Exit status; None while it lives."""
+        self._parent = parent
 
     @property
     def alive(self) -> bool:
@@ -71,54 +76,51 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL."""
-        if self.status is None:
-            self.status = -9
+        if self.alive:
+            self.status = _KILLED
 
     def thaw(self) -> None:
         """SIGCONT."""
         self.frozen = False
 
-    def view(self, life: int) -> ExitKind:
-        """Return how this process stands, as the daemon of this life can see it."""
+    def seen_by(self, life: int) -> ExitKind:
+        """Return how it stands for a daemon of this life: only its parent sees the exit status."""
         if self.alive:
             return ExitKind.RUNNING
-        if self.reaped_by != life:
+        if self._parent != life:
             return ExitKind.UNSEEN
         return ExitKind.CLEAN if self.status == 0 else ExitKind.FAILED
 
 
 class Master(Process):
-    """The master process. ``serving`` once clients get answers."""
+    """The master process."""
 
-    def __init__(
-        self,
-        *,
-        pid: int,
-        epoch: Epoch | None,
-        nonce: str,
-        home: Home,
-        disk: Disk,
-        view: View,
-        timeline: Timeline,
-        program: Program = Program.GOOD,
-        beat_every: Seconds,
-    ) -> None:
-        super().__init__(disk.cell, pid, epoch, nonce)
+    def __init__(self, home: Home, *, pid: int, epoch: Epoch | None, nonce: str, parent: int) -> None:
+        super().__init__(pid=pid, epoch=epoch, nonce=nonce, parent=parent)
         self.bound = False
         self.writing = False
-        """It has written into the cell's files, and does so until it ends."""
+        """It has written into the cell's files, and may do so until it ends."""
         self.serving = False
+        """Clients have got answers."""
         self._home = home
-        self._disk = disk
-        self._view = view
-        self._timeline = timeline
-        self._beat_every = beat_every
         self._parked: list[Callable[[], None]] = []
         self._binds = 0
-        if program is Program.EXITS:
+        if home.program is Program.EXITS:
             self._then(_TO_BIND, lambda: self._exit(1))
-        elif program is Program.GOOD:
+        elif home.program is Program.GOOD:
             self._then(_TO_BIND, self._bind)
+
+    @property
+    def where(self) -> Host:
+        """The host it runs on."""
+        return self._home.host
+
+    def answers(self) -> ProbeOutcome:
+        """Return what a client of this process hears."""
+        if not (self.alive and self.bound):
+            return ProbeOutcome.REFUSES
+        blocked = self.frozen or self._home.view.hangs or not self.serving
+        return ProbeOutcome.SILENT if blocked else ProbeOutcome.ANSWERS
 
     def terminate(self) -> None:
         """SIGTERM or ``qconf -km``: a clean exit, which leaves the mark of a regular shutdown."""
@@ -131,42 +133,30 @@ class Master(Process):
         for step in parked:
             self._then(Seconds(0), step)
 
-    @property
-    def where(self) -> Host:
-        """The host it runs on."""
-        return self._home.name
-
-    def answers(self) -> ProbeOutcome:
-        """Return what a client of this process hears."""
-        if not (self.alive and self.bound):
-            return ProbeOutcome.REFUSES
-        blocked = self.frozen or self._view.hangs or not self.serving
-        return ProbeOutcome.SILENT if blocked else ProbeOutcome.ANSWERS
-
     def _then(self, seconds: Seconds, step: Callable[[], None]) -> None:
         def go() -> None:
             if not self.alive:
                 return
             if self.frozen:
                 self._parked.append(step)
-            elif self._view.hangs:
-                self._view.wait(lambda: self._then(Seconds(0), step))
+            elif self._home.view.hangs:
+                self._home.view.wait(lambda: self._then(Seconds(0), step))
             else:
                 step()
 
-        self._timeline.after(seconds, go)
+        self._home.timeline.after(seconds, go)
 
     def _bind(self) -> None:
-        if self._home.port_taken(self):
+        if self._home.port_taken():
             self._binds += 1
             self._then(_BIND_AGAIN, self._bind if self._binds < _BINDS else lambda: self._exit(1))
             return
         self.bound = True
-        active = self._disk.active
-        if active == self._home.name or not isinstance(active, str):
+        active = self._home.disk.active
+        if active == self.where or not isinstance(active, str):
             self._start()
             return
-        match self._home.probe(self.cell, active):
+        match self._home.probe(active):
             case ProbeOutcome.ANSWERS:
                 self._exit(1)
             case ProbeOutcome.SILENT:
@@ -175,35 +165,34 @@ class Master(Process):
                 self._start()
 
     def _start(self) -> None:
-        if self._view.broken:
+        if self._home.view.broken:
             self._exit(1)
             return
         self.writing = True
-        self._disk.advance_beat()
-        self._then(Seconds(0.01), self._take_over_files)
+        self._home.disk.advance_beat()
+        self._then(_TO_WRITE, self._take_over_files)
 
     def _take_over_files(self) -> None:
-        self._disk.remove_lock()
-        self._disk.active = self._home.name
+        self._home.disk.remove_lock()
+        self._home.disk.active = self.where
         self._then(_TO_READ_SPOOL, self._serve)
-        self._then(self._beat_every, self._beat)
+        self._then(self._home.beat_every, self._beat)
 
     def _serve(self) -> None:
         self.serving = True
 
     def _beat(self) -> None:
-        own: int | None = None
-        if not self._view.broken:
-            self._disk.advance_beat()
-            own = self._disk.beat if isinstance(self._disk.beat, int) else None
-        replaced = self._disk.active != self._home.name and not self._view.broken
-        if (own is None or own % _LOOKS_EVERY == 0) and replaced:
-            self._exit(_REPLACED)
-            return
-        self._then(self._beat_every, self._beat)
+        disk = self._home.disk
+        if not self._home.view.broken:
+            disk.advance_beat()
+            looks = isinstance(disk.beat, int) and disk.beat % _LOOKS_EVERY == 0
+            if looks and disk.active != self.where:
+                self._exit(_REPLACED)
+                return
+        self._then(self._home.beat_every, self._beat)
 
     def _end_cleanly(self) -> None:
-        self._disk.mark_shutdown()
+        self._home.disk.mark_shutdown()
         self._exit(0)
 
     def _exit(self, status: int) -> None:

@@ -56,6 +56,10 @@ class Seat:
         self.view = View()
         self.disk = disk
         self.cell = disk.cell
+        self.host = home.name
+        self.timeline = home.timeline
+        self.beat_every = home.timing.beat_interval
+        self.processes: tuple[Process, ...] = ()
         self.program = Program.GOOD
         self.local = b""
         """The state file in the local runtime directory."""
@@ -110,9 +114,8 @@ class Seat:
 
     def resident(self) -> int | None:
         """Return the pid of a master here that no claim started."""
-        masters = self._processes(Master)
         return self._home.remember(
-            lambda: next((found.pid for found in masters if found.alive and found.epoch is None), None)
+            lambda: next((master.pid for master in self.masters() if master.epoch is None), None)
         )
 
     def place_lock(self, epoch: Epoch, nonce: str) -> Lock | Unknown:
@@ -128,7 +131,7 @@ class Seat:
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
         """Ask a host whether its master answers; silence takes the whole time limit to hear."""
-        outcome = self._do(Op.PROBE, lambda: self._home.probe(self.cell, host))
+        outcome = self._do(Op.PROBE, lambda: self.probe(host))
         return (ProbeOutcome.SILENT, "simulated") if isinstance(outcome, Unknown) else (outcome, "")
 
     # --- Launcher ----------------------------------------------------------------------------------
@@ -141,7 +144,8 @@ class Seat:
         """Execute the scheduler."""
 
         def execute() -> None:
-            self._home.adopt(Process(self.cell, self._home.next_pid(), epoch, nonce))
+            pid, parent = self._home.next_pid(), self._home.life
+            self.processes += (Process(pid=pid, epoch=epoch, nonce=nonce, parent=parent),)
 
         return self._do(Op.SCHEDULE, execute)
 
@@ -154,8 +158,8 @@ class Seat:
         """Kill the processes of the epoch."""
 
         def kill() -> PairView:
-            for process in self._processes(Process):
-                if process.nonce == nonce:
+            for process in self.processes:
+                if (process.epoch, process.nonce) == (epoch, nonce):
                     process.kill()
             return self._pair(epoch, nonce)
 
@@ -174,13 +178,25 @@ class Seat:
 
     def write_shared(self, record: bytes) -> None:
         """Keep the record in the shared directory."""
-        self._do(Op.PUBLISH, lambda: self.disk.published.update({self._home.name: record}))
+        self._do(Op.PUBLISH, lambda: self.disk.published.update({self.host: record}))
 
     # -----------------------------------------------------------------------------------------------
 
     def start_master(self) -> Master:
         """Start a master as the startup script does: without a claim."""
         return self._run_master(None, "")
+
+    def masters(self) -> tuple[Master, ...]:
+        """Return the live masters, frozen ones too."""
+        return tuple(found for found in self.processes if isinstance(found, Master) and found.alive)
+
+    def port_taken(self) -> bool:
+        """Tell whether a master holds the cell's port on this host."""
+        return any(master.bound for master in self.masters())
+
+    def probe(self, host: Host) -> ProbeOutcome:
+        """Ask a host over the network whether its master answers."""
+        return self._home.probe(self.cell, host)
 
     def _execute(self, epoch: Epoch, nonce: str) -> Unknown | None:
         if self.program is Program.MISSING:
@@ -189,37 +205,20 @@ class Seat:
         return None
 
     def _run_master(self, epoch: Epoch | None, nonce: str) -> Master:
-        master = Master(
-            pid=self._home.next_pid(),
-            epoch=epoch,
-            nonce=nonce,
-            home=self._home,
-            disk=self.disk,
-            view=self.view,
-            timeline=self._home.timeline,
-            program=self.program,
-            beat_every=self._home.timing.beat_interval,
-        )
-        self._home.adopt(master)
+        pid, parent = self._home.next_pid(), self._home.life
+        master = Master(self, pid=pid, epoch=epoch, nonce=nonce, parent=parent)
+        self.processes += (master,)
         return master
 
-    def _processes(self, kind: type[T]) -> "tuple[T, ...]":
-        return tuple(
-            process
-            for process in self._home.processes
-            if isinstance(process, kind) and process.cell == self.cell
-        )
-
     def _pair(self, epoch: Epoch, nonce: str) -> PairView:
-        own = [process for process in self._processes(Process) if process.nonce == nonce]
+        own = [process for process in self.processes if (process.epoch, process.nonce) == (epoch, nonce)]
         masters = [process for process in own if isinstance(process, Master)]
         others = [process for process in own if not isinstance(process, Master)]
         life = self._home.life
-        del epoch
         return PairView(
-            master=masters[-1].view(life) if masters else ExitKind.UNSEEN,
+            master=masters[-1].seen_by(life) if masters else ExitKind.UNSEEN,
             master_pid=masters[-1].pid if masters else None,
-            scheduler=others[-1].view(life) if others else None,
+            scheduler=others[-1].seen_by(life) if others else None,
             alive=sum(process.alive for process in own),
         )
 

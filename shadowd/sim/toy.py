@@ -198,8 +198,8 @@ def _count_up(path: str) -> int:
     """Add one to the counter without truncating the file; garbage counts as 0."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        text = os.read(descriptor, 64).strip()
-        value = int(text) + 1 if text.isdigit() else 1
+        word = (os.read(descriptor, 64).split() or [b""])[0]
+        value = int(word) + 1 if word.isdigit() else 1
         value = 1 if value > 99999 else value
         os.pwrite(descriptor, b"%05d\n" % value, 0)
     finally:

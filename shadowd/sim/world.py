@@ -14,7 +14,7 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import Host, ProbeOutcome, Seconds
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.disk import Disk
-from shadowd.sim.host import SimHost
+from shadowd.sim.host import Maker, SimHost, real_machines
 from shadowd.sim.master import Master
 
 
@@ -38,7 +38,12 @@ class World:
     """The simulated world."""
 
     def __init__(
-        self, hosts: Sequence[str], *, cells: Sequence[str] = ("cell",), timing: Timing | None = None
+        self,
+        hosts: Sequence[str],
+        *,
+        cells: Sequence[str] = ("cell",),
+        timing: Timing | None = None,
+        make: Maker = real_machines,
     ) -> None:
         names = tuple(Host(name) for name in hosts)
         self.timeline = Timeline()
@@ -57,6 +62,7 @@ class World:
                 disks=tuple(self.disks.values()),
                 network=self._probe,
                 trace=self._say,
+                make=make,
             )
             for name in names
         }

@@ -147,7 +147,7 @@ def test_a_claim_of_another_cell_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_last_confirmed_epoch_and_later_ones_are_listed(tmp_path: Path) -> None:
-    """Earlier epochs are history: their garbage is not even read."""
+    """Earlier epochs are history, garbage and all, unless nobody closed them: their host may have a ghost."""
     log = log_of(tmp_path, "a")
     for epoch in range(1, 6):
         won(log, epoch)
@@ -157,15 +157,17 @@ def test_only_the_last_confirmed_epoch_and_later_ones_are_listed(tmp_path: Path)
     assert log.notice(Epoch(4), NoticeKind.FAILED, "exit 1") is None
     (tmp_path / "shadowd" / "claims" / claim_name(1)).write_bytes(b"")
     ledger = listed(log)
-    assert epochs(ledger) == [3, 4, 5]
-    assert ledger.last_confirmed is ledger.records[0]
-    assert ledger.records[1].outcome is NoticeKind.FAILED
+    assert epochs(ledger) == [2, 3, 4, 5]
+    assert ledger.last_confirmed is ledger.records[1]
+    assert ledger.records[2].outcome is NoticeKind.FAILED
+    assert [record.epoch for record in ledger.suspects] == [3, 4, 5]
     assert not ledger.doubts
 
 
 def test_an_adopted_epoch_does_not_end_the_chain(tmp_path: Path) -> None:
     """Those before an adopted master are still to be accounted for (PROTOCOL rule 7)."""
-    fill(tmp_path, 2, [NoticeKind.STARTED])
+    fill(tmp_path, 1, [NoticeKind.STARTED, NoticeKind.DIED])
+    fill(tmp_path, 1, [NoticeKind.STARTED], first=2)
     data = encode_claim(claim_of(3, "a", "n"))
     adopted = data.replace(b'"silence"', f'"{ClaimReason.ADOPTED.value}"'.encode())
     (tmp_path / "shadowd" / "claims" / claim_name(3)).write_bytes(adopted)
@@ -332,7 +334,7 @@ def test_a_confirmed_epoch_prunes_a_directory_that_grew_too_large(
     """Nobody has to call it: the boundary moves with ``started``, and so does the broom."""
     monkeypatch.setattr(claimlog, "PRUNE_ABOVE", 10)
     monkeypatch.setattr(claimlog, "PRUNE_TO", 5)
-    fill(tmp_path, 12, [NoticeKind.STARTED])
+    fill(tmp_path, 12, [NoticeKind.STARTED, NoticeKind.DIED])
     log = log_of(tmp_path, "a")
     won(log, 13)
     assert log.notice(Epoch(13), NoticeKind.STARTED, "") is None

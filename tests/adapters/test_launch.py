@@ -148,9 +148,10 @@ def test_a_daemon_that_fails_behind_its_parents_0_has_failed(stand: Stand) -> No
 
 def test_a_daemon_that_failed_before_anybody_looked_has_failed(stand: Stand) -> None:
     """Only zombies are left at the first look: their statuses count."""
+    before = len(procfs.zombie_children())
     launcher = stand.launcher(stand.toy("--fail", "die"))
     launcher.launch(ONE, stand.nonce)
-    wait_for(lambda: len(procfs.zombie_children()) >= 3, 15, "all three have ended")
+    wait_for(lambda: len(procfs.zombie_children()) >= before + 3, 15, "all three have ended")
     assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
 
 
@@ -451,6 +452,8 @@ def test_borrowed_file_rights_stay_behind(stand: Stand) -> None:
         user.become(user.FileUser(65533, 65533, (65533,)))
         assert launcher.launch(ONE, stand.nonce) is None
         stand.view(launcher, ExitKind.RUNNING, alive=1)
+        with user.own_identity():
+            wait_for(lambda: stand.log.stat().st_size, 10, "it speaks")
         assert launcher.stop(ONE, stand.nonce).alive == 0
     finally:
         user.become(None)

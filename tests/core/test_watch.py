@@ -224,7 +224,7 @@ def test_a_name_without_an_address_is_doubt() -> None:
     seat.run(845)
     assert seat.reasons == [Reason.ACTIVE_UNKNOWN]
     assert seat.state is State.STANDBY
-    seat.run(70)
+    seat.run(190)
     assert seat.reasons == [Reason.ACTIVE_UNKNOWN, Reason.BACKING_OFF]
     assert seat.state is State.STALE
     seat.run(600)

@@ -28,7 +28,7 @@ def call(cell: Cell) -> Call:
 
 
 def test_start_and_stop(cell: Cell, call: Call) -> None:
-    """Start returns when the master answers; stop returns when its process is gone and marked as shut down."""
+    """Start returns when the master answers, stop when its process is gone and the shutdown marked."""
     done = call("a", "start", "-qmaster")
     assert done.returncode == 0, done.stderr
     assert cell.qstat_ok("a")

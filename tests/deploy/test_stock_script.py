@@ -74,7 +74,8 @@ def test_a_second_start_is_refused(stock: Script, cell: Cell) -> None:
     assert done.returncode == 0
     assert "found running sge_shadowd - not starting" in done.stdout
     assert cell.run("b", cell.bin / "sge_shadowd").returncode != 0
-    assert running(cell) == first
+    # Its parent is told before the refused daemon has quite ended.
+    wait_for(lambda: running(cell) == first, 5, "only the first daemon is left")
 
 
 @pytest.mark.parametrize("words", [("stop",), ("-shadowd", "stop")])

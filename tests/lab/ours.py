@@ -164,4 +164,7 @@ def one_master(cell: Cell, hosts: str, seconds: float = 40) -> str:
             return masters[0][0] if cell.qstat_ok(masters[0][0]) else ""
         return ""
 
-    return wait_for(serving, seconds, f"one master on one of {hosts}\n{cell.report()}", every=0.1)
+    try:
+        return wait_for(serving, seconds, f"one master on one of {hosts}", every=0.1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{cell.report()}") from None

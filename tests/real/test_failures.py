@@ -5,13 +5,14 @@ need the complete guard (a master that shadowd did not start, frozen and thawed)
 """
 
 import os
+import shutil
 import signal
 import sys
 import time
 
 import pytest
 
-from tests.lab.gridengine import Cell
+from tests.lab.gridengine import ADMIN, Cell
 from tests.lab.ours import Ours, one_master, shadows
 from tests.lab.processes import alive, wait_for
 
@@ -38,6 +39,7 @@ def write(cell: Cell, name: str, data: bytes) -> None:
     """Replace the content of a file of the cell, as its owner would."""
     path = cell.heartbeat if name == "heartbeat" else cell.common / name
     path.write_bytes(data)
+    shutil.chown(path, ADMIN, ADMIN)
 
 
 def test_master_cannot_start_exit_1(cell: Cell) -> None:
@@ -110,17 +112,17 @@ def test_shadow_host_dies_between_lock_and_start(cell: Cell) -> None:
     """The host that holds the lock dies: the next epoch supersedes, no file is deleted by hand."""
     started(cell)
     cell.swap("sge_qmaster", "#!/bin/sh\nexec sleep 600\n")
-    with shadows(cell, "b", lease=60, launch_timeout=6) as (dead,):
+    with shadows(cell, "b", beat_interval=1, lease=4, launch_timeout=6) as (dead,):
         cell.kill_qmaster("a")
         dead.wait_said("takeover.launching", 30)
         wait_for(lambda: cell.lab["b"].pids("sleep"), 20, "the launch hangs")
         cell.lab["b"].stop()
         cell.unswap("sge_qmaster")
         assert cell.lock.exists()
-        with shadows(cell, "c", lease=60, launch_timeout=6) as (ours,):
+        with shadows(cell, "c") as (ours,):
             refusal = ours.wait_refused("lease_runs", 30)
             assert refusal["until"] is not None
-            one_master(cell, "c", 110)
+            one_master(cell, "c", 60)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello\n", b"00000\n", b"-0005\n", b"\0\xff\x01"])
@@ -277,20 +279,24 @@ def test_frozen_master_is_probed_within_the_limit(cell: Cell) -> None:
         one_master(cell, "b", 100)
 
 
-def test_frozen_guarded_master_is_gone_before_it_is_thawed(cell: Cell) -> None:
-    """A master that we started, frozen and replaced, is killed by its guard, thawed or not."""
+def test_frozen_guarded_master_is_gone_once_its_guard_is_thawed(cell: Cell) -> None:
+    """A master frozen together with its guard, replaced and thawed, is stopped by the guard."""
     started(cell)
     with shadows(cell, "b", lease=60) as (guard,):
         cell.kill_qmaster("a")
         one_master(cell, "b")
         guard.wait_said("master.confirmed", 60)
         (frozen,) = cell.lab["b"].pids("sge_qmaster")
-        os.kill(frozen, signal.SIGSTOP)
+        assert guard.process is not None
+        for pid in (guard.process.pid, frozen):
+            os.kill(pid, signal.SIGSTOP)
         with shadows(cell, "c", lease=60) as (ours,):
-            one_master(cell, "c", 150)
-            ours.wait_said("master.confirmed", 60)
-            assert not alive(frozen), guard.story()
-            assert len(cell.qmasters()) == 1
+            ours.wait_said("master.confirmed", 170)
+            for pid in (guard.process.pid, frozen):
+                os.kill(pid, signal.SIGCONT)
+            wait_for(lambda: not alive(frozen), 10, f"the old master is gone\n{guard.story()}")
+            guard.wait_said("master.superseded", 10)
+            assert [host for host, _, _ in cell.qmasters()] == ["c"]
 
 
 def test_after_it_started_a_master_it_guards_it(cell: Cell) -> None:

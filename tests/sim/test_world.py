@@ -8,7 +8,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.timing import DelayApplies, Timing
 from shadowd.core.values import Host, Lock, LockKind, NoticeKind, Problem
-from shadowd.sim.disk import FAILS, Op
+from shadowd.sim.disk import FAILS, HANGS, Op
 from shadowd.sim.world import World
 
 DAY = 86_400.0
@@ -232,10 +232,24 @@ def test_a_hung_directory_of_one_cell_does_not_delay_another() -> None:
     record = json.loads(world["b"].seats["other"].local)
     assert record["io_stuck"] is not None
     assert not world.disks["other"].claims
-    assert [line.cell for line in world.said("io.stuck")] == ["other"]
+    assert {line.cell for line in world.said("io.stuck")} == {"other"}
     world["b"].seats["other"].view.heal()
     assert world.run_until(lambda: world.master("other") is not None, HOUR)
-    assert [line.cell for line in world.said("io.resumed")] == ["other"]
+    assert len(world.said("io.resumed")) == len(world.said("io.stuck"))
+
+
+def test_records_for_people_that_cannot_be_written_do_not_delay_a_takeover() -> None:
+    """On NFSv4 a dead reader of hosts/<host>.json may hold up its replacement for 104 s (NFS.md)."""
+    world = unguarded("b")
+    watcher = Watcher(world, "b")
+    world.run(60)
+    world.masters()[0].kill()
+    world["b"].seats["cell"].view.set(HANGS, (Op.PUBLISH,))
+    assert world.run_until(lambda: bool(watcher.claims), HOUR)
+    assert watcher.claims[0] - watcher.first_read < 840.1
+    assert world.run_until(lambda: world.master() is not None, 10)
+    world.run(HOUR)
+    assert len(world.disk.claims) == 1
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0, -1.6e9])

@@ -1,0 +1,93 @@
+"""Probe and launcher against the real sge_qmaster, on hosts of the lab."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab import processes
+from tests.lab.gridengine import Cell
+from tests.lab.processes import wait_for
+
+pytestmark = pytest.mark.real
+
+PACKAGE = str(Path(__file__).parents[2])
+
+PROBE = """
+import os, sys
+from pathlib import Path
+from shadowd.adapters.probe import TcpProbe
+host, port, limit, qping = sys.argv[1:]
+environment = {name: os.environ[name] for name in os.environ if name.startswith(("SGE_", "LD_"))}
+print(TcpProbe(int(port), float(limit), {}, Path(qping) if qping else None, environment).ask(host)[0].value)
+"""
+
+LAUNCH = """
+import json, os, signal, sys, time
+from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.core.values import ExitKind
+woken = []
+launcher = PairLauncher("lab", [Program((sys.argv[1],))], os.environ, None, lambda: woken.append(1))
+def until(epoch, test):
+    end = time.monotonic() + 60
+    while True:
+        view = launcher.inspect(epoch, f"nonce{epoch}")
+        if test(view):
+            return view
+        assert time.monotonic() < end, view
+        time.sleep(0.02)
+def serving(epoch):
+    def test(view):
+        try:
+            return view.master_pid == int(open(sys.argv[2]).read())
+        except (OSError, ValueError):
+            return False
+    return until(epoch, test)
+def story(epoch, number):
+    assert launcher.launch(epoch, f"nonce{epoch}") is None
+    start = serving(epoch)
+    while not os.path.exists("/proc/%d" % start.master_pid):
+        time.sleep(0.02)
+    # Ready to be told something: it spools once it has its threads.
+    time.sleep(2)
+    woken.clear()
+    os.kill(start.master_pid, number)
+    end = until(epoch, lambda view: view.master is not ExitKind.RUNNING)
+    return [start.master.value, start.alive, end.master.value, end.alive, bool(woken)]
+print(json.dumps([story(1, signal.SIGKILL), story(2, signal.SIGTERM)]))
+"""
+
+
+def probe(cell: Cell, host: str, limit: float, *, qping: bool) -> str:
+    """Ask from host b for the master of another one."""
+    program = str(cell.bin / "qping") if qping else ""
+    words = (cell.lab[host].fqdn, str(cell.port), str(limit), program)
+    done = cell.run("b", sys.executable, "-c", PROBE, *words, env={"PYTHONPATH": PACKAGE}, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("qping", [True, False], ids=["qping", "tcp"])
+def test_the_real_master_is_probed(cell: Cell, qping: bool) -> None:  # noqa: FBT001 (pytest passes it)
+    """Running it answers, frozen it is silent, dead it refuses; and it logs no complaint about us."""
+    pid = cell.start_qmaster("a")
+    assert pid is not None
+    messages = cell.spool / "messages"
+    before = messages.read_text().count("commlib error")
+    assert probe(cell, "a", 10, qping=qping) == "answers"
+    assert messages.read_text().count("commlib error") == before
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: processes.state(pid) == "T", 5, "it is frozen")
+    assert probe(cell, "a", 2, qping=qping) == "silent"
+    cell.kill_qmaster("a")
+    assert probe(cell, "a", 10, qping=qping) == "refuses"
+
+
+def test_the_real_master_is_launched_and_followed(cell: Cell) -> None:
+    """Found behind its double fork; killed it has failed, told to stop it is clean; each end is reported."""
+    words = (str(cell.bin / "sge_qmaster"), str(cell.spool / "qmaster.pid"))
+    done = cell.run("a", sys.executable, "-c", LAUNCH, *words, env={"PYTHONPATH": PACKAGE}, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["running", 1, "failed", 0, True], ["running", 1, "clean", 0, True]]

@@ -1,0 +1,483 @@
+"""The guard: a master that was replaced, cut off or gone is stopped, and how it ended is told."""
+
+import pytest
+
+from shadowd.core.actions import ClearLock, Inspect, Level, Observe, StopPair, WriteNotice
+from shadowd.core.events import Inspected, LockCleared, Woken
+from shadowd.core.guard import Duty, Guard
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import State, Timer
+from shadowd.core.values import (
+    NEVER,
+    OUTCOMES,
+    Epoch,
+    ExitKind,
+    Instant,
+    Lock,
+    LockKind,
+    NoticeKind,
+    Seconds,
+)
+from tests.core import phases
+from tests.core.rounds import (
+    BEGINNING,
+    ELSEWHERE,
+    FOREIGN,
+    HERE,
+    PAUSE,
+    RUNNING,
+    UNREADABLE,
+    observed,
+    reading,
+    record,
+    timing,
+)
+from tests.core.world import Pair, Seat
+
+OURS = (HERE, Epoch(1))
+LEASE = 741
+TOOK_OVER = BEGINNING + 840
+DIED, STOPPED, STEPPED_DOWN = NoticeKind.DIED, NoticeKind.STOPPED, NoticeKind.STEPPED_DOWN
+
+
+def guarding() -> Seat:
+    """Return a seat whose master runs and was inspected once."""
+    seat = Seat()
+    phases.active(seat)
+    return seat
+
+
+def end(seat: Seat, kind: ExitKind, *, strays: int = 0) -> None:
+    """Let our master end by itself."""
+    seat.world.pairs[OURS] = Pair(kind, strays)
+
+
+def outcome(seat: Seat) -> NoticeKind | None:
+    """Return the outcome of our epoch on disk."""
+    return seat.world.records[Epoch(1)].outcome
+
+
+# --- looking -----------------------------------------------------------------------------------------
+
+
+def test_a_healthy_master_is_left_alone() -> None:
+    """An hour of beats: looked at each second, never touched, nothing said."""
+    seat = guarding()
+    said = len(seat.said)
+    seat.run(3600, masters_beat=True)
+    assert seat.state is State.ACTIVE
+    assert seat.times(StopPair) == []
+    assert len(seat.said) == said
+    assert 3500 < len(seat.times(Observe)) < 3700
+    assert seat.cell.snapshot().master == HERE
+
+
+def test_being_woken_inspects_at_once() -> None:
+    """A process may have ended: it is looked for now; the files at most once a second."""
+    seat = guarding()
+    seat.run(10.5)
+    looks, inspections = len(seat.times(Observe)), len(seat.times(Inspect))
+    for _ in range(20):
+        seat.step(Woken())
+        seat.settle()
+    assert len(seat.times(Inspect)) == inspections + 20
+    assert len(seat.times(Observe)) == looks
+
+
+def test_being_woken_before_the_next_look() -> None:
+    """Where the guard looks seldom, a hint makes it look sooner."""
+    seat = Seat(timing=timing(guard_interval=10))
+    phases.active(seat)
+    seat.run(3)
+    looks = len(seat.times(Observe))
+    seat.step(Woken())
+    seat.settle()
+    assert len(seat.times(Observe)) == looks + 1
+
+
+def test_a_hung_directory_does_not_stop_the_inspections() -> None:
+    """The files hang: the processes are looked at all the same, each second."""
+    seat = guarding()
+    seat.until(Observe)
+    for _ in range(20):
+        seat.pending = [action for action in seat.pending if not isinstance(action, Observe)]
+        seat.run(0.5)
+    assert len(seat.times(Inspect)) >= 10
+    assert seat.state is State.ACTIVE
+
+
+# --- supersession ------------------------------------------------------------------------------------
+
+
+def test_a_higher_claim_stops_the_master_with_kill() -> None:
+    """Within a guard interval, whatever the claim has come to; then the outcome is told."""
+    seat = guarding()
+    seat.run(100, masters_beat=True)
+    seat.world.add(record(2, host=ELSEWHERE))
+    at = seat.now
+    seat.until(StopPair)
+    assert seat.now <= at + 1
+    seat.settle()
+    assert outcome(seat) is STEPPED_DOWN
+    assert seat.rows[-1] == (State.ACTIVE, Reason.SUPERSEDED, State.STANDBY)
+
+
+def test_a_failed_claim_supersedes_nobody() -> None:
+    """It came to nothing, and so does the alarm."""
+    seat = guarding()
+    seat.world.add(record(2, NoticeKind.FAILED, host=ELSEWHERE))
+    seat.run(100, masters_beat=True)
+    assert seat.state is State.ACTIVE
+
+
+@pytest.mark.parametrize("kind", sorted(OUTCOMES - {NoticeKind.FAILED}, key=str))
+def test_a_later_epoch_that_ran_supersedes(kind: NoticeKind) -> None:
+    """It had its master, so ours is the ghost, even if that one is gone by now."""
+    seat = guarding()
+    seat.world.add(record(2, kind, host=ELSEWHERE))
+    seat.run(2)
+    assert outcome(seat) is STEPPED_DOWN
+
+
+# --- the lease ---------------------------------------------------------------------------------------
+
+
+def test_a_beat_that_stands_still_ends_the_lease() -> None:
+    """At the end of the lease, exactly, and before any shadow may start another."""
+    seat = guarding()
+    seat.run(300, masters_beat=True)
+    seat.until(StopPair)
+    assert TOOK_OVER + 298 + LEASE <= seat.now <= TOOK_OVER + 300 + LEASE
+    seat.answer()
+    assert seat.rows[-1] == (State.ACTIVE, Reason.LEASE_OVER, State.STANDBY)
+    seat.answer()
+    assert outcome(seat) is STEPPED_DOWN
+
+
+def test_a_cut_off_guard_stops_in_time() -> None:
+    """No answer at all: the date alone ends the lease."""
+    seat = guarding()
+    seat.run(100, masters_beat=True)
+    seat.until(Observe)
+    seat.pending = []
+    for _ in range(1000):
+        seat.pending = [action for action in seat.pending if not isinstance(action, Observe)]
+        if seat.times(StopPair):
+            break
+        seat.run(1)
+    assert seat.now <= TOOK_OVER + 101 + LEASE + 1
+
+
+def test_an_unreadable_ledger_renews_nothing() -> None:
+    """A round counts only if its listing showed no higher claim (rule 9)."""
+    seat = guarding()
+    seat.world.unlisted = UNREADABLE
+    seat.run(800, masters_beat=True)
+    assert seat.times(StopPair)
+    assert seat.now <= TOOK_OVER + 801
+
+
+def test_an_unreadable_beat_renews_nothing() -> None:
+    """What cannot be read back has not advanced."""
+    seat = guarding()
+    seat.world.beat = UNREADABLE
+    seat.run(800)
+    assert (State.ACTIVE, Reason.LEASE_OVER, State.STANDBY) in seat.rows
+    assert outcome(seat) is STEPPED_DOWN
+
+
+def test_a_pause_counts_as_a_beat() -> None:
+    """Maintenance without a heartbeat is not the end of a master, as long as the pause is read back."""
+    seat = guarding()
+    seat.world.pause = PAUSE
+    seat.run(3000)
+    assert seat.state is State.ACTIVE
+    seat.world.pause = None
+    over = seat.now
+    seat.until(StopPair)
+    assert over + LEASE - 2 <= seat.now <= over + LEASE
+
+
+def test_an_unreadable_pause_is_no_beat() -> None:
+    """It has to be read back."""
+    seat = guarding()
+    seat.world.pause = UNREADABLE
+    seat.until(StopPair)
+    assert seat.now <= TOOK_OVER + LEASE
+
+
+def test_an_expired_lease_is_never_renewed() -> None:
+    """The end is tested before a reply is used, even one that shows a new beat."""
+    seat = guarding()
+    seat.run(10)
+    seat.until(Observe)
+    seat.world.advance_beat()
+    seat.now = Instant(TOOK_OVER + LEASE)
+    seat.answer(next(action for action in seat.pending if isinstance(action, Observe)))
+    assert seat.pending[-1] == StopPair(Epoch(1), "alpha-1")
+    assert seat.heard("master.lease_over") == []
+    seat.settle()
+    assert outcome(seat) is STEPPED_DOWN
+
+
+def test_frozen_then_cut() -> None:
+    """Guard and master freeze; the guard thaws late and reads an old beat: it is dated early (rule 2).
+
+    The advance happened after the latest read that still showed the old value, nobody knows when: the
+    lease runs from that read, not from the one after the freeze.
+    """
+    seat = guarding()
+    seat.run(100)
+    seat.until(Observe)
+    issued = seat.now
+    seat.settle()  # the last read before the freeze
+    seat.world.advance_beat()  # and a beat just after it
+    seat.now = Instant(issued + 600)  # thawed: the old beat looks new
+    seat.settle()
+    assert seat.cell.snapshot().due == pytest.approx(issued + LEASE)
+    for _ in range(1000):  # cut off from now on
+        seat.pending = [action for action in seat.pending if not isinstance(action, Observe)]
+        if seat.times(StopPair):
+            break
+        seat.run(1)
+    assert seat.times(StopPair) == [pytest.approx(issued + LEASE)]
+    assert seat.times(StopPair)[0] < issued + timing().handover, "before any shadow may start another"
+
+
+def test_frozen_beyond_the_lease() -> None:
+    """A guard that thaws after the end of its lease stops its master first and asks nothing before."""
+    seat = guarding()
+    seat.run(100, masters_beat=True)
+    seat.now = Instant(seat.now + 5000)
+    seat.world.advance_beat()
+    seat.tick()
+    assert seat.pending == [StopPair(Epoch(1), "alpha-1")]
+
+
+def test_the_lease_is_never_shortened() -> None:
+    """A renewal that would end earlier than what is promised already changes nothing."""
+    guard = Guard(
+        timing(), epoch=Epoch(1), nonce="n", lease=Seconds(100), lease_from=Instant(1000), now=Instant(1000)
+    )
+    guard.tick(Instant(1000))
+    guard.step(observed(1000, beat=reading(1, 900)), Instant(1000))
+    guard.tick(Instant(1001))
+    guard.step(observed(1001, beat=reading(2, 1001)), Instant(1001))
+    assert guard.lease_ends == 1100
+
+
+# --- the end of a master -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ExitKind.FAILED, ExitKind.UNSEEN])
+def test_a_master_that_died(kind: ExitKind) -> None:
+    """Within a guard interval the others are told; this host then watches like any shadow."""
+    seat = guarding()
+    seat.run(100, masters_beat=True)
+    end(seat, kind)
+    seat.until(DIED, 1.1)
+    assert seat.rows[-1] == (State.ACTIVE, Reason.MASTER_ENDED, State.STANDBY)
+    assert seat.heard("master.ended")[0].level is Level.ALARM
+    seat.settle()
+    assert outcome(seat) is DIED
+
+
+@pytest.mark.parametrize("lock", [Lock(LockKind.ABSENT), FOREIGN, UNREADABLE])
+def test_a_master_that_left_with_status_0(lock: Lock) -> None:
+    """Nobody asked for it, but it was orderly: a regular shutdown, with or without its mark."""
+    seat = guarding()
+    end(seat, ExitKind.CLEAN)
+    seat.world.lock = lock
+    seat.until(STOPPED, 1.1)
+    seat.settle()
+    assert outcome(seat) is STOPPED
+    assert seat.rows[-1] == (State.ACTIVE, Reason.SHUT_DOWN_HERE, State.STANDBY)
+    seat.run(2000)
+    assert seat.state is State.STALE
+    assert Reason.SHUT_DOWN in seat.reasons
+
+
+def test_a_master_that_left_its_mark() -> None:
+    """Whatever its status: an empty lock after the end is a regular shutdown."""
+    seat = guarding()
+    end(seat, ExitKind.UNSEEN)
+    seat.world.lock = FOREIGN
+    seat.run(1.1)
+    assert outcome(seat) is STOPPED
+
+
+def test_a_lock_that_cannot_be_read_at_the_end() -> None:
+    """A crash or a shutdown, nobody can tell: looked at each second until it can be read."""
+    seat = guarding()
+    end(seat, ExitKind.UNSEEN)
+    seat.world.lock = UNREADABLE
+    seat.run(30)
+    assert outcome(seat) is None
+    assert seat.state is State.ACTIVE
+    seat.world.lock = FOREIGN
+    seat.run(1)
+    assert outcome(seat) is STOPPED
+
+
+def test_a_round_that_is_older_than_the_end_tells_nothing() -> None:
+    """The lock was read before the master left its mark: the answer to a later look decides."""
+    seat = guarding()
+    seat.run(10)
+    seat.until(Observe)
+    under_way = next(action for action in seat.pending if isinstance(action, Observe))
+    before = seat.world.perform(HERE, under_way, seat.now)
+    seat.pending.remove(under_way)
+    seat.now = Instant(seat.now + 0.5)
+    seat.world.lock = FOREIGN
+    end(seat, ExitKind.UNSEEN)
+    seat.answer(next(action for action in seat.pending if isinstance(action, Inspect)))
+    seat.step(before)
+    assert [notice.kind for notice in seat.requests(WriteNotice)][-1] is NoticeKind.STARTED
+    seat.settle()
+    assert outcome(seat) is STOPPED
+
+
+def test_a_scheduler_without_its_master() -> None:
+    """What is left of the pair is stopped first; then it is told how the master ended."""
+    seat = guarding()
+    end(seat, ExitKind.FAILED, strays=1)
+    seat.until(StopPair, 1.1)
+    seat.until(DIED, 0.1)
+    assert seat.world.pairs[OURS].alive == 0
+
+
+def test_a_scheduler_without_a_master_that_shut_down() -> None:
+    """A shutdown stays one, although a stray had to be killed."""
+    seat = guarding()
+    end(seat, ExitKind.CLEAN, strays=1)
+    seat.run(1.1)
+    assert outcome(seat) is STOPPED
+    assert seat.world.pairs[OURS].alive == 0
+
+
+def test_processes_that_do_not_die() -> None:
+    """Said once, tried each second; no outcome as long as one lives (rule 12)."""
+    seat = guarding()
+    seat.world.pairs[OURS] = Pair(unkillable=True)
+    seat.world.add(record(2, host=ELSEWHERE))
+    seat.run(20)
+    assert outcome(seat) is None
+    assert seat.state is State.ACTIVE
+    (line,) = seat.heard("master.unkillable")
+    assert (line.level, line.detail) == (Level.ALARM, "1 processes left")
+    assert 17 <= len(seat.times(StopPair)) <= 22
+    seat.world.pairs[OURS].unkillable = False
+    seat.run(1)
+    assert outcome(seat) is STEPPED_DOWN
+
+
+def test_an_inspection_older_than_the_stop_is_no_alarm() -> None:
+    """Its answer still shows the process; the stop's own answer decides, without waiting a second."""
+    seat = guarding()
+    seat.run(100)
+    seat.until(Inspect)
+    seat.pending.clear()
+    seat.now = Instant(TOOK_OVER + LEASE)
+    seat.tick()
+    seat.step(Inspected(Epoch(1), RUNNING))
+    assert seat.pending == [StopPair(Epoch(1), "alpha-1")]
+    seat.answer()
+    assert seat.heard("master.unkillable") == []
+    assert seat.rows[-1] == (State.ACTIVE, Reason.LEASE_OVER, State.STANDBY)
+
+
+def test_a_stop_that_is_not_answered() -> None:
+    """While the stop is under way nothing else is asked for, and waking changes nothing."""
+    seat = guarding()
+    seat.run(100)
+    seat.until(Observe)
+    seat.pending = [Observe()]
+    seat.world.add(record(2, host=ELSEWHERE))
+    seat.answer()
+    assert seat.pending == [StopPair(Epoch(1), "alpha-1")]
+    seat.pending.clear()
+    seat.step(Woken())
+    seat.run(100)
+    assert seat.pending == []
+    assert seat.state is State.ACTIVE
+
+
+def test_a_round_that_comes_during_the_stop() -> None:
+    """It is remembered and changes nothing: a master that is being stopped is not renewed."""
+    seat = guarding()
+    seat.run(100)
+    seat.until(Observe)
+    seat.pending = [action for action in seat.pending if isinstance(action, Observe)]
+    seat.world.pairs[OURS] = Pair(ExitKind.FAILED, strays=1, unkillable=True)
+    seat.step(Inspected(Epoch(1), RUNNING))
+    seat.world.pairs[OURS].master = ExitKind.FAILED
+    seat.run(1, masters_beat=True)
+    assert StopPair(Epoch(1), "alpha-1") in seat.requests(StopPair)
+    assert seat.state is State.ACTIVE
+    seat.world.pairs[OURS].unkillable = False
+    seat.run(1.1)
+    assert outcome(seat) is DIED
+
+
+# --- the lock of a claim -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 7])
+def test_a_lock_that_names_a_claim_is_cleared(epoch: int) -> None:
+    """It would swallow the mark of the next regular shutdown, whichever claim it names (rule 18)."""
+    seat = guarding()
+    seat.world.lock = Lock(LockKind.CLAIM, Epoch(epoch), "someone")
+    seat.run(1.1)
+    assert seat.world.lock == Lock(LockKind.ABSENT)
+    assert [line.epoch for line in seat.heard("lock.cleared")] == [1]
+
+
+def test_a_lock_that_cannot_be_cleared_is_tried_again() -> None:
+    """Each second, silently; the lease does not suffer."""
+    seat = guarding()
+    seat.world.lock = Lock(LockKind.CLAIM, Epoch(2), "someone")
+    seat.world.refuses[ClearLock] = UNREADABLE
+    seat.run(10, masters_beat=True)
+    assert 9 <= len(seat.times(ClearLock)) <= 11
+    assert seat.heard("lock.cleared") == []
+    assert seat.state is State.ACTIVE
+
+
+def test_a_foreign_lock_is_left_alone() -> None:
+    """The mark of a shutdown that is under way is nobody's to clear."""
+    seat = guarding()
+    seat.world.lock = FOREIGN
+    seat.run(10, masters_beat=True)
+    assert seat.times(ClearLock) == []
+
+
+# --- by itself ---------------------------------------------------------------------------------------
+
+
+def test_a_guard_that_is_done_rests() -> None:
+    """No date, no request, no answer moves it."""
+    guard = Guard(
+        timing(), epoch=Epoch(1), nonce="n", lease=Seconds(10), lease_from=Instant(0), now=Instant(20)
+    )
+    assert guard.deadline() == 10
+    assert guard.tick(Instant(20)) == (StopPair(Epoch(1), "n"),)
+    assert guard.step(LockCleared(), Instant(20)) == ()
+    guard.step(Inspected(Epoch(1), RUNNING), Instant(20))
+    assert guard.deadline() == 21
+    guard.step(Inspected(Epoch(1), RUNNING), Instant(20))
+    assert guard.tick(Instant(20.5)) == ()
+    guard.tick(Instant(21))
+    assert guard.duty is Duty.STOP
+    guard._done(STEPPED_DOWN)
+    assert guard.deadline() == NEVER
+    assert guard.tick(Instant(99)) == ()
+    assert guard.step(observed(99), Instant(99)) == ()
+    assert guard.outcome is STEPPED_DOWN
+
+
+def test_the_lease_is_shown() -> None:
+    """While active the timer that matters is the lease."""
+    seat = guarding()
+    shown = seat.cell.snapshot()
+    assert (shown.timer, shown.due) == (Timer.LEASE, TOOK_OVER + LEASE)
+    assert shown.refusals == ()

@@ -1,0 +1,171 @@
+"""The decision thread: what comes first in a turn, how long it sleeps, and how it ends."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import cast
+
+from shadowd.core.values import NEVER, Instant, Seconds
+from shadowd.runtime.loop import Loop
+from shadowd.runtime.runner import Runner
+
+
+@dataclass
+class Due:
+    """A cell that is due at one date."""
+
+    at: float
+    heard: list[str]
+    name: str = "due"
+
+    def deadline(self) -> Instant:
+        """Return the date."""
+        return Instant(self.at)
+
+    def turn(self) -> None:
+        """Note the turn."""
+        self.heard.append(self.name)
+        self.at = NEVER
+
+
+@dataclass
+class Stage:
+    """A loop whose clock moves only by sleeping."""
+
+    time: float = 0.0
+    heard: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    wakes: int = 0
+    fed: int = 0
+
+    def __post_init__(self) -> None:
+        self.loop = Loop(self, self, alive=self._feed)
+
+    def add(self, name: str, at: float) -> None:
+        """Add a cell that is due then."""
+        self.loop.runners[name] = cast("Runner", Due(at, self.heard, name))
+
+    def now(self) -> Instant:
+        """Be the clock."""
+        return Instant(self.time)
+
+    def wall(self) -> float:
+        """Be the clock."""
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        """Be the waker: sleep by moving the clock; stop after a hundred turns."""
+        self.slept.append(seconds)
+        self.time += seconds
+        if len(self.slept) == 100:
+            self.loop.stop()
+
+    def wake(self) -> None:
+        """Be the waker."""
+        self.wakes += 1
+
+    def _feed(self) -> None:
+        self.fed += 1
+
+
+def test_words_come_before_what_is_due() -> None:
+    """An answer that is there already is heard before any cell acts on its date."""
+    stage = Stage()
+    stage.add("due", 0)
+    stage.loop.post(lambda: stage.heard.append("word"))
+    assert stage.wakes == 1
+    stage.loop.turn()
+    assert stage.heard == ["word", "due"]
+
+
+def test_only_cells_that_are_due_take_their_turn() -> None:
+    """Each cell has its own dates."""
+    stage = Stage()
+    stage.add("now", 0)
+    stage.add("later", 7)
+    stage.loop.turn()
+    assert stage.heard == ["now"]
+    stage.time = 7
+    stage.loop.turn()
+    assert stage.heard == ["now", "later"]
+
+
+def test_a_word_may_add_and_remove_cells() -> None:
+    """Reloading a configuration changes the cells between two turns."""
+    stage = Stage()
+    stage.add("old", 0)
+
+    def reload() -> None:
+        del stage.loop.runners["old"]
+        stage.add("new", 0)
+
+    stage.loop.post(reload)
+    stage.loop.turn()
+    assert stage.heard == ["new"]
+
+
+def test_a_flood_of_words_keeps_no_cell_from_its_turn() -> None:
+    """A turn takes a bounded number of words, and those that come meanwhile wait for the next."""
+    stage = Stage()
+    stage.add("due", 0)
+    for _ in range(10_005):
+        stage.loop.post(lambda: stage.heard.append("word"))
+    stage.loop.turn()
+    assert stage.heard == ["word"] * 10_000 + ["due"]
+    assert stage.loop.patience() == Seconds(0)
+    stage.loop.turn()
+    assert len(stage.heard) == 10_006
+
+
+def test_a_word_that_posts_itself_again_does_not_hold_the_turn() -> None:
+    """Only words that were there at the beginning of a turn are taken."""
+    stage = Stage()
+
+    def again() -> None:
+        stage.heard.append("again")
+        stage.loop.post(again)
+
+    stage.loop.post(again)
+    stage.loop.turn()
+    assert stage.heard == ["again"]
+
+
+def test_the_loop_sleeps_until_the_next_date_and_never_long() -> None:
+    """It wakes at the exact date, and at least every five seconds for the service manager."""
+    stage = Stage()
+    assert stage.loop.patience() == Seconds(5)
+    stage.add("soon", 0.25)
+    assert stage.loop.patience() == Seconds(0.25)
+    stage.add("past", -3)
+    assert stage.loop.patience() == Seconds(0)
+    stage.loop.runners.clear()
+    stage.add("far", 840)
+    stage.loop.run()
+    assert stage.fed == len(stage.slept) == 100
+    assert max(stage.slept) == 5
+
+
+def test_the_loop_leaves_within_the_turn_in_which_it_is_stopped() -> None:
+    """After stop nothing sleeps and no further turn is taken."""
+    stage = Stage()
+    stage.loop.post(stage.loop.stop)
+    stage.loop.post(lambda: stage.heard.append("the same turn"))
+    stage.loop.run()
+    assert stage.heard == ["the same turn"]
+    assert stage.slept == [0]
+    assert stage.fed == 1
+    stage.loop.run()
+    assert stage.fed == 1
+
+
+def test_any_thread_may_post_and_stop() -> None:
+    """Words of other threads arrive, and none is lost."""
+    stage = Stage()
+    threads = [
+        threading.Thread(target=lambda: stage.loop.post(lambda: stage.heard.append("word"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    stage.loop.turn()
+    assert stage.heard == ["word"] * 8

@@ -1,0 +1,131 @@
+"""The published record: what the snapshot says, in wall-clock time and plain JSON."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Refusal, Snapshot, State, Timer
+from shadowd.core.timing import Timing
+from shadowd.core.values import (
+    NEVER,
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    LockKind,
+    Pause,
+    Problem,
+    Protection,
+    Seconds,
+    Unknown,
+)
+from shadowd.runtime.record import FORMAT, Publisher, encode
+
+PUBLISHER = Publisher(
+    cell="prod", kind="gridengine", host="h1", version="1.0", pid=42, boot_id="b", timing=Timing().derived()
+)
+UNREADABLE = Unknown(Problem.EMPTY, "heartbeat")
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    """Return a snapshot with some fields changed."""
+    fields: dict[str, Any] = {
+        "state": State.STALE,
+        "reason": Reason.SILENT,
+        "since": Instant(900),
+        "refusals": (Refusal(Reason.BACKING_OFF, "detail", Instant(1030)), Refusal(Reason.LOCKED)),
+        "timer": Timer.TAKEOVER,
+        "due": Instant(1100),
+        "silence": Seconds(300.12345),
+        "beat": 17,
+        "active": Host("h0"),
+        "epoch": Epoch(3),
+        "master": Host("h0"),
+        "protection": Protection.GUARDED,
+        "lock": Lock(LockKind.CLAIM, Epoch(3), "n", 5.0),
+        "pause": Pause("root", "upgrade", 77.0),
+        "observed": Instant(999),
+        "attempts": 2,
+    }
+    return Snapshot(**(fields | changes))
+
+
+def record(thought: Snapshot, io_stuck: Instant | None = None) -> dict[str, Any]:
+    """Return the record as a reader would have it, written at instant 1000 = Unix time 5000."""
+    line = encode(thought, PUBLISHER, now=Instant(1000), wall=5000.0, io_stuck=io_stuck)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_a_record_holds_everything_in_wall_clock_time() -> None:
+    """This host's instants become Unix times; names, words and texts are there for status."""
+    found = record(snapshot(), Instant(990))
+    timing = found.pop("timing")
+    assert found == {
+        "format": FORMAT,
+        "cell": "prod",
+        "kind": "gridengine",
+        "host": "h1",
+        "version": "1.0",
+        "pid": 42,
+        "boot_id": "b",
+        "wall": 5000.0,
+        "state": "stale",
+        "reason": "silent",
+        "text": Reason.SILENT.text,
+        "since": 4900.0,
+        "refusals": [
+            {
+                "reason": "backing_off",
+                "text": Reason.BACKING_OFF.text,
+                "detail": "detail",
+                "until": 5030.0,
+            },
+            {"reason": "locked", "text": Reason.LOCKED.text, "detail": "", "until": None},
+        ],
+        "timer": {"name": "takeover", "due": 5100.0},
+        "silence": 300.123,
+        "beat": 17,
+        "beat_problem": None,
+        "active": "h0",
+        "epoch": 3,
+        "master": "h0",
+        "protection": "guarded",
+        "lock": {"kind": "claim", "epoch": 3, "since": 5.0},
+        "pause": {"who": "root", "why": "upgrade", "until": 77.0},
+        "observed": 4999.0,
+        "attempts": 2,
+        "io_stuck": 4990.0,
+    }
+    assert timing["stale_after"] == 240
+    assert timing["delay_applies"] == "before_takeover"
+    assert set(timing) == set(Timing.__slots__)
+
+
+def test_what_is_unknown_is_null_and_the_reason_is_beside_it() -> None:
+    """A reader never meets a guess: no value where there is none."""
+    found = record(
+        snapshot(
+            beat=UNREADABLE,
+            active=UNREADABLE,
+            lock=UNREADABLE,
+            pause=UNREADABLE,
+            master=None,
+            observed=None,
+            due=NEVER,
+        )
+    )
+    for key in ("beat", "active", "lock", "pause", "master", "observed", "io_stuck"):
+        assert found[key] is None
+    assert found["beat_problem"] == "heartbeat: empty"
+    assert found["timer"]["due"] is None
+
+
+@pytest.mark.parametrize("pause", [None, UNREADABLE])
+def test_no_pause_is_null(pause: Unknown | None) -> None:
+    """An unreadable pause is told by the refusals, not by an invented pause."""
+    assert record(snapshot(pause=pause))["pause"] is None
