@@ -24,14 +24,26 @@ class DeathWatch:
         self._bell: int | None = None
 
     def watch(self, pidfd: int) -> None:
-        """Watch the process behind a pidfd; the caller keeps and closes its own descriptor."""
+        """Watch the process behind a pidfd; the caller keeps and closes its own descriptor.
+
+        Raises ``OSError`` or ``RuntimeError`` when there is no descriptor or thread left for it.
+        """
         with self._lock:
-            self._watched.add(os.dup(pidfd))
-            if self._bell is not None:
-                os.eventfd_write(self._bell, 1)
+            if self._bell is None:
+                bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                try:
+                    self._watched.add(os.dup(pidfd))
+                    self._start(bell)
+                except (OSError, RuntimeError):
+                    os.close(bell)
+                    raise
+                self._bell = bell
                 return
-            self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            threading.Thread(target=self._run, args=(self._bell,), name=self._name, daemon=True).start()
+            self._watched.add(os.dup(pidfd))
+            os.eventfd_write(self._bell, 1)
+
+    def _start(self, bell: int) -> None:
+        threading.Thread(target=self._run, args=(bell,), name=self._name, daemon=True).start()
 
     def close(self) -> None:
         """Forget everything; the thread ends at once and calls no more."""

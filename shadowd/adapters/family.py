@@ -106,6 +106,12 @@ class Family:
 
     def look(self) -> bool:
         """Walk through /proc and take stock; False when the table could not be read."""
+        try:
+            return self._look()
+        except OSError:
+            return False
+
+    def _look(self) -> bool:
         # Who has ended is asked before the walk: all that they left behind is then met, alive or a zombie.
         dead = self._dead()
         pids = procfs.processes_with(NONCE, self._nonce)
@@ -117,6 +123,14 @@ class Family:
         for role, part in self._parts.items():
             self._choose(role, part)
         return True
+
+    def doubt(self) -> PairView:
+        """Return the view where nobody could look: what is not known to have ended counts as running."""
+        current = self._parts[MASTER].current
+        ended = current in self._dead() if current else self._parts[MASTER].ended is not None
+        kind = ExitKind.UNSEEN if ended else ExitKind.RUNNING
+        seen = self.view()
+        return PairView(kind, None if ended else seen.master_pid, seen.scheduler, max(1, seen.alive))
 
     def view(self) -> PairView:
         """Return what the last look showed."""

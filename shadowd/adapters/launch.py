@@ -13,6 +13,7 @@ without a master, the output is dropped then. Refuses a shell, and to start anyt
 borrowed file rights.
 """
 
+import contextlib
 import os
 import signal
 import stat
@@ -84,7 +85,8 @@ class PairLauncher:
 
         RUNNING: a live process is the master. CLEAN, FAILED: it ended, and we collected its status. UNSEEN
         with ``alive`` 0: this host runs nothing of the epoch, and nobody saw an end. Where /proc cannot be
-        read, one process counts as alive: that nothing is left is never assumed.
+        read, what is not known to have ended counts as running, and never is nothing left: a guard must
+        neither stop its master nor write its death for want of a descriptor.
         """
         with self._lock:
             family = self._families.get((epoch, nonce))
@@ -122,12 +124,11 @@ class PairLauncher:
     def _look(self, epoch: Epoch, nonce: str, family: Family) -> PairView:
         """Look until the answer is certain, and remember who lives."""
         if not family.look():
-            return PairView(ExitKind.UNSEEN, None, None, alive=max(1, len(family.members)))
+            return family.doubt()
         view = family.view()
         if view.master is not ExitKind.RUNNING:
             time.sleep(_SETTLE)
-            if family.look():
-                view = family.view()
+            view = family.view() if family.look() else family.doubt()
         self._leftovers.remember(family.leftovers)
         family.leftovers.clear()
         if family.members:
@@ -138,9 +139,12 @@ class PairLauncher:
 
     def _guard(self, process: procfs.Process, pidfd: int) -> None:
         key = (process.pid, process.start_token)
-        if key not in self._watched:
-            self._watched.add(key)
+        if key in self._watched:
+            return
+        # Without a watch the end is noticed at the next look: later, not never.
+        with contextlib.suppress(OSError, RuntimeError):
             self._watch.watch(pidfd)
+            self._watched.add(key)
 
     def _start(self, role: str, epoch: Epoch, nonce: str) -> Unknown | None:
         with self._lock, user.own_identity():
@@ -151,13 +155,21 @@ class PairLauncher:
             if isinstance(child, Unknown):
                 return child
             family = self._families.setdefault((epoch, nonce), self._new(epoch, nonce))
-            member = family.add_child(child, role)
+            try:
+                member = family.add_child(child, role)
+            except OSError as error:
+                # Not collected yet, so the number is still its own.
+                child.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(_STOP_LIMIT)
+                return _not_executed(self._programs[role], error)
             self._guard(member.process, member.pidfd)
         return None
 
     def _tidy(self) -> None:
         """Drop families of which nothing lives any more, and zombies that nobody asked for."""
-        self._leftovers.sweep()
+        with contextlib.suppress(OSError):
+            self._leftovers.sweep()
         for key in [key for key, family in self._families.items() if not family.members]:
             del self._families[key]
         living = {

@@ -5,10 +5,14 @@ Why handles: a pid is a number that the kernel gives away again. A *start token*
 that process. No signal is sent here in any other way.
 
 A zombie is not alive: it has a pid and a parent, but no environment, no lock and no socket. All reads are
-bounded. Sources: proc(5), pidfd_open(2), prctl(2). Refuses to decide whose process it is.
+bounded. Whatever /proc says is a value; an ``OSError`` is raised only where this process has run out of
+descriptors or memory, because "not found" would then be a lie about somebody who may well be alive.
+
+Sources: proc(5), pidfd_open(2), prctl(2). Refuses to decide whose process it is.
 """
 
 import ctypes
+import errno
 import os
 import select
 import signal
@@ -24,6 +28,7 @@ _ENVIRON_LIMIT = 4 * 1024 * 1024
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _COMM_LENGTH = 15
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,8 @@ def pids(proc: Path = PROC) -> Iterator[int] | None:
     try:
         with os.scandir(proc) as entries:
             names = [entry.name for entry in entries]
-    except OSError:
+    except OSError as error:
+        _raise_if_exhausted(error)
         return None
     return (int(name) for name in names if name.isdigit())
 
@@ -138,31 +144,42 @@ def read_some(path: Path, limit: int) -> bytes | None:
     """Return at most ``limit`` bytes of a file of this host's kernel; None where it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
+    except OSError as error:
+        _raise_if_exhausted(error)
         return None
     parts: list[bytes] = []
     try:
         while limit > 0 and (part := os.read(descriptor, min(limit, 65536))):
             parts.append(part)
             limit -= len(part)
-    except OSError:
+    except OSError as error:
+        _raise_if_exhausted(error)
         return None
     finally:
         os.close(descriptor)
     return b"".join(parts)
 
 
+def _raise_if_exhausted(error: OSError) -> None:
+    if error.errno in _EXHAUSTED:
+        raise error
+
+
 def open_pidfd(pid: int, start_token: str) -> int | None:
     """Return a pidfd of exactly this process; None when it is gone or the pid is another's by now."""
     try:
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except OSError as error:
+        _raise_if_exhausted(error)
         return None
-    now = process(pid)
-    if now is None or now.start_token != start_token:
-        os.close(descriptor)
-        return None
-    return descriptor
+    right = False
+    try:
+        now = process(pid)
+        right = now is not None and now.start_token == start_token
+    finally:
+        if not right:
+            os.close(descriptor)
+    return descriptor if right else None
 
 
 def wait_pidfds(descriptors: list[int], timeout: float) -> list[int]:

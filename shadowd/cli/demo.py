@@ -18,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from shadowd.errors import ShadowdError
-from shadowd.sim.toycell import ToyCell
+from shadowd.sim.toycell import HOSTS, ToyCell, environment
 
 _EXAMPLE = """\
 example:
   $ shadowd demo
 
-Takes about 15 seconds, needs no root, leaves nothing behind (--keep keeps the directory to look around).
+Takes about 15 seconds, needs no root, leaves nothing behind, interrupted or not (--keep keeps the files).
+Exit status: 0 exactly one new master came up, 1 not, 130 interrupted.
 """
 _LIMIT = 25.0
 _CALM = 2.0
 _INTERESTING = ("heartbeat.", "takeover.", "master.", "shadow.", "scheduler.", "ledger.")
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,13 +52,32 @@ def run(args: argparse.Namespace) -> int:
             root = Path(tempfile.mkdtemp(prefix="shadowd-demo-"))
         else:
             root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shadowd-demo-")))
-        cell = ToyCell(root)
+        cell = ToyCell(root, shadows=HOSTS[1:])
         cell.create()
         stack.callback(_stop_all, root)
+        stack.enter_context(_interruptible())
         succeeded = _Show(cell, os.environ).play()
         if args.keep:
             print(f"\nThe files are in {root}.")
         return 0 if succeeded else 1
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let every signal that ends a demonstration end it with its clean-up, which no second one cuts short."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in _ENDING:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 class _Show:
@@ -74,25 +95,27 @@ class _Show:
         print(f"One cell, three hosts: a master on {old}, shadows on {' and '.join(shadows)}.")
         print(f"A beat each {cell.beat:g} s; a takeover is due after {earliest:g} s of silence.\n")
         cell.start_master(old)
-        self._line(old, "the toy master is started, as an init script would")
+        self._line(old, "the toy pair is started, as an init script would")
         daemons = [cell.start_shadowd(host) for host in shadows]
         self._wait_for_daemons(daemons, shadows)
         self._follow(_CALM)
-        (victim,) = _masters(cell.root)
-        os.kill(victim, signal.SIGKILL)
+        pair = [pid for role in ("master", "scheduler") for pid in _toys(cell.root, role)]
+        for pid in pair:
+            os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
-        self._line(old, f"kill -9 {victim}: the master is dead")
+        self._line(old, f"kill -9 {' '.join(map(str, pair))}: master and scheduler are dead")
         winner = self._follow(_LIMIT, until="master.confirmed")
         after = time.monotonic() - killed
         self._follow(1.5)
-        masters = _masters(cell.root)
+        masters = _toys(cell.root, "master")
         if winner is None or len(masters) != 1:
             print(f"\nNo single new master: {len(masters)} found. Please report this.")
             return False
         print(f"\n{winner} is master {after:.1f} s after the kill; masters running now: {len(masters)}.")
         print("What `shadowd status` says:\n", flush=True)
         config = cell.root / winner / "shadowd.toml"
-        subprocess.run((sys.executable, "-m", "shadowd", "status", "--config", str(config)), check=False)
+        status = (sys.executable, "-m", "shadowd", "status", "--config", str(config))
+        subprocess.run(status, check=False, env=environment(), timeout=_LIMIT)
         return True
 
     def _wait_for_daemons(self, daemons: "list[subprocess.Popen[bytes]]", hosts: list[str]) -> None:
@@ -138,12 +161,13 @@ class _Show:
         print(f"{at:5.1f} s  {name} {text}", flush=True)
 
 
-def _masters(root: Path) -> list[int]:
-    """Return the toy masters of this demonstration, by the directory on their command line."""
-    return [pid for pid, words in _processes(root) if "master" in words and "shadowd.sim.toy" in words]
+def _toys(root: Path, role: str) -> list[int]:
+    """Return the toys of this demonstration that play this role."""
+    return [pid for pid, words in _processes(root) if role in words[:5]]
 
 
 def _processes(root: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the processes of this demonstration with their words, by the directory on their command line."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -157,7 +181,7 @@ def _stop_all(root: Path) -> None:
     """Stop every process of the demonstration, by pid; the daemons first, or they would mind."""
     ends = time.monotonic() + 5
     while time.monotonic() < ends:
-        left = sorted(_processes(root), key=lambda item: "shadowd.sim.toy" in item[1])
+        left = sorted(_processes(root), key=lambda item: "run" not in item[1][:5])
         if not left:
             return
         for pid, _ in left:

@@ -61,7 +61,8 @@ Guarding
     12. An outcome is written when no process of the epoch is left; ``stopped`` binds without the lock;
         ``died`` and ``stepped_down`` of the last confirmed epoch skip the timers, ``failed`` does not.
         ``guard``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens
-        nothing, and a beat that moves after an outcome overtakes it: somebody started a master by hand.
+        nothing, nor does one of another host than act_qmaster names, and a beat that moves after an outcome
+        overtakes it: somebody started a master by hand.
     14. A daemon that comes back recognises its master by epoch and nonce, and closes what is left. ``own``
     15. A listing that lost records, or holds another cell's: no bid, alarm. ``memory``, ``eligibility``
 

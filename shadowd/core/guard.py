@@ -76,15 +76,11 @@ class Guard:
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
-        match self.duty:
-            case Duty.GUARD:
-                look = NEVER if Observed in self._awaiting else self._next_look
-                inspection = NEVER if Inspected in self._awaiting else self._next_inspection
-                return min(self.lease_ends, look, inspection)
-            case Duty.STOP | Duty.CLOSE:
-                return self._again_at
-            case Duty.DONE:
-                return NEVER
+        if self.duty is not Duty.GUARD:
+            return self._again_at
+        look = NEVER if Observed in self._awaiting else self._next_look
+        inspection = NEVER if Inspected in self._awaiting else self._next_inspection
+        return min(self.lease_ends, look, inspection)
 
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time; the lease is tested first."""
@@ -203,6 +199,7 @@ class Guard:
     def _done(self, outcome: NoticeKind) -> tuple[Action, ...]:
         self.duty = Duty.DONE
         self.outcome = outcome
+        self._again_at = NEVER
         self._awaiting = set()
         return ()
 

@@ -21,7 +21,9 @@ class EpochRecord:
     @property
     def outcome(self) -> NoticeKind | None:
         """The outcome that closed this epoch; at most one is ever written (PROTOCOL, "Records")."""
-        return next((kind for kind in NoticeKind if kind in self.notices & OUTCOMES), None)
+        if self.notices.isdisjoint(OUTCOMES):
+            return None
+        return next(kind for kind in NoticeKind if kind in self.notices & OUTCOMES)
 
     @property
     def open(self) -> bool:

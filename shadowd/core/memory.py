@@ -77,7 +77,7 @@ class Memory:
     def death(self) -> bool:
         """True if a fresh death notice allows the timers to be skipped (rule 12)."""
         later_closed = all(not record.open for record in self.ledger.suspects)
-        return later_closed and not self._inherited and self._ended_as(_DEATHS)
+        return later_closed and not self._inherited and self._ended_as(_DEATHS) and self._same_host()
 
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""
@@ -88,6 +88,16 @@ class Memory:
     def _ended_as(self, kinds: frozenset[NoticeKind]) -> bool:
         last: EpochRecord | None = self.ledger.last_confirmed
         return last is not None and last.outcome in kinds and not self._overtaken
+
+    def _same_host(self) -> bool:
+        """Tell whether act_qmaster names the host of the last confirmed epoch.
+
+        If not, somebody moved the master by hand, and the end of an epoch is not that of the master: a
+        rebooted host closes what it left open, however long ago that was (rule 14).
+        """
+        last = self.ledger.last_confirmed
+        named = None if self.round is None else self.round.active
+        return last is not None and not isinstance(last.claim, Unknown) and last.claim.host == named
 
     def _follow_pause(self, seen: Observed) -> None:
         """Count the end of a pause as a beat: it renewed the guard's lease like one (rule 9)."""

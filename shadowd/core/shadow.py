@@ -6,6 +6,7 @@ whoever awaits it and walks the table accordingly.
 """
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from shadowd.core.actions import Action, Level, Say
 from shadowd.core.answers import ANSWERS
@@ -44,6 +45,9 @@ from shadowd.core.watch import Policy, Watch
 
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
 """Endings that are nobody's fault: no back-off, the next bid may come as soon as the rules allow."""
+
+_Answer = Observed | Probed | Listed | Inspected | NoticeAnswered
+"""What the shadow itself asks for; the rest belongs to a bid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Shadow:
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time."""
         if self.bid is not None:
-            return self._follow(self.bid.tick(now), now)
+            return self._follow(self.bid, self.bid.tick(now), now)
         if self._awaiting is not None or self.reign is not None:
             return ()
         due = self.own.due(now) or self.watch.due(now)
@@ -100,8 +104,8 @@ class Shadow:
         if self.bid is not None:
             if isinstance(event, Observed):
                 self.memory.absorb(event)
-            return self._follow(self.bid.step(event, now), now)
-        if type(event) is not self._awaiting:
+            return self._follow(self.bid, self.bid.step(event, now), now)
+        if not isinstance(event, _Answer) or type(event) is not self._awaiting:
             return ()
         self._awaiting = None
         return self._answered(event, now)
@@ -134,7 +138,7 @@ class Shadow:
         self.watch.ask(now)
         return (Say("takeover.asked", Reason.ASKED, Level.INFO, None, event.who), *self.tick(now))
 
-    def _answered(self, event: Event, now: Instant) -> tuple[Action, ...]:
+    def _answered(self, event: _Answer, now: Instant) -> tuple[Action, ...]:
         match event:
             case Observed():
                 return self._observed(event, now)
@@ -151,7 +155,7 @@ class Shadow:
                 self.own.paid(event, now)
                 self.watch.at_once(now)
             case _:
-                raise AssertionError(event)
+                assert_never(event)
         return self.tick(now)
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
@@ -205,11 +209,8 @@ class Shadow:
         said = self.course.go(Reason.RESUMED, now, epoch=claim.epoch)
         return (*said, *self.bid.resume(claim, now))
 
-    def _follow(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
+    def _follow(self, bid: Bid, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
         """Walk the table after the bid took a step."""
-        bid = self.bid
-        if bid is None:
-            return actions
         said: tuple[Action, ...] = ()
         if self.course.state is State.CLAIMING and bid.claimed:
             said = self.course.go(Reason.WON, now, epoch=bid.epoch)

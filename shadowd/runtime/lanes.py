@@ -68,7 +68,7 @@ class Lanes:
         }
 
     def deadline(self, known: Container[Lane]) -> Instant:
-        """Return when the next lane will count as stuck; past too, so that it is noticed. Not for known ones."""
+        """Return when the next lane counts as stuck; it may be past, until it is among the ``known`` ones."""
         return min(
             (
                 Instant(track.since + self._timeout)

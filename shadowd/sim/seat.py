@@ -60,6 +60,7 @@ class Seat:
         self.timeline = home.timeline
         self.beat_every = home.timing.beat_interval
         self.processes: tuple[Process, ...] = ()
+        self._masters: tuple[Master, ...] = ()
         self.program = Program.GOOD
         self.local = b""
         """The state file in the local runtime directory."""
@@ -188,7 +189,11 @@ class Seat:
 
     def masters(self) -> tuple[Master, ...]:
         """Return the live masters, frozen ones too."""
-        return tuple(found for found in self.processes if isinstance(found, Master) and found.alive)
+        for master in self._masters:
+            if not master.alive:
+                self._masters = tuple(other for other in self._masters if other.alive)
+                break
+        return self._masters
 
     def port_taken(self) -> bool:
         """Tell whether a master holds the cell's port on this host."""
@@ -208,6 +213,7 @@ class Seat:
         pid, parent = self._home.next_pid(), self._home.life
         master = Master(self, pid=pid, epoch=epoch, nonce=nonce, parent=parent)
         self.processes += (master,)
+        self._masters += (master,)
         return master
 
     def _pair(self, epoch: Epoch, nonce: str) -> PairView:

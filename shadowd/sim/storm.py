@@ -16,7 +16,7 @@ from random import Random
 from shadowd.core.timing import Timing
 from shadowd.core.values import OUTCOMES, NoticeKind, Seconds
 from shadowd.sim.disk import FAILS, HANGS, LOST, Fault, Op, late
-from shadowd.sim.host import SimHost
+from shadowd.sim.host import Maker, SimHost, real_machines
 from shadowd.sim.master import Program
 from shadowd.sim.world import World
 
@@ -40,7 +40,11 @@ class Weather(Enum):
 
 
 class VerdictError(AssertionError):
-    """A promise was broken."""
+    """A promise was broken; ``trace`` tells how it came to that."""
+
+    def __init__(self, verdict: str, world: World) -> None:
+        super().__init__(f"{verdict} at {world.now:.3f} s")
+        self.trace = tuple(str(line) for line in world.trace)
 
 
 class Judge:
@@ -53,20 +57,21 @@ class Judge:
     def look(self) -> None:
         """Raise if there are two masters, or an outcome that is not true."""
         masters = self._world.masters()
-        if sum(master.writing for master in masters) > 1:
+        if len(masters) > 1 and sum(master.writing for master in masters) > 1:
             where = ", ".join(f"epoch {master.epoch} on {master.where}" for master in masters)
-            raise VerdictError(f"two masters: {where}")
+            raise VerdictError(f"two masters: {where}", self._world)
         for master in masters:
             if master.epoch is not None:
                 false = self._world.disk.notices.get(master.epoch, frozenset()) & OUTCOMES
                 if false:
-                    raise VerdictError(f"epoch {master.epoch} lives but is closed as {false}")
+                    names = ", ".join(sorted(kind.value for kind in false))
+                    raise VerdictError(f"epoch {master.epoch} lives but is closed as {names}", self._world)
 
     def close(self) -> None:
         """Raise if an end was taken for a regular shutdown: nobody here orders one."""
         for epoch, notices in self._world.disk.notices.items():
             if NoticeKind.STOPPED in notices:
-                raise VerdictError(f"epoch {epoch} counts as shut down, and nobody did")
+                raise VerdictError(f"epoch {epoch} counts as shut down, and nobody did that", self._world)
 
 
 class Storm:
@@ -84,9 +89,12 @@ class Storm:
         self._kinds = (*kinds[weather], self._kill_master, self._crash_host, self._garble)
 
     def rage(self, seconds: float, *, every: float) -> None:
-        """Let faults come for so long, one each ``every`` seconds or so."""
+        """Let faults of some kinds come for so long, one each ``every`` seconds or so.
+
+        Not of all kinds: what kills everything at once hides what happens to those who live longer.
+        """
         self._raging = True
-        self._next(every)
+        self._next(every, self._random.sample(self._kinds, self._random.randint(1, 3)))
         self._world.run(seconds)
         self._raging = False
 
@@ -97,13 +105,19 @@ class Storm:
         for repair in mend:
             repair()
 
-    def _next(self, every: float) -> None:
+    def _next(self, every: float, kinds: list[Callable[[SimHost], None]]) -> None:
         def strike() -> None:
             if self._raging:
-                self._random.choice(self._kinds)(self._random.choice(tuple(self._world.hosts.values())))
-                self._next(every)
+                self._random.choice(kinds)(self._random.choice(self._targets()))
+                self._next(every, kinds)
 
         self._world.after(self._random.expovariate(1 / every), strike)
+
+    def _targets(self) -> tuple[SimHost, ...]:
+        """Return the hosts, the master's own as often as all the others."""
+        hosts = tuple(self._world.hosts.values())
+        masters = tuple(self._world.hosts[master.where] for master in self._world.masters())
+        return (*hosts, *masters[:1] * (len(hosts) - 2))
 
     def _until(self, longest: float, repair: Callable[[], None]) -> None:
         """Repair after a while, or when it is calm again; repairing twice changes nothing."""
@@ -137,16 +151,18 @@ class Storm:
     def _freeze_master(self, _host: SimHost) -> None:
         for master in self._world.masters():
             master.frozen = True
-            self._until(600, master.thaw)
+            self._until(900, master.thaw)
 
     def _hang_mount(self, host: SimHost) -> None:
         view = host.seats[self._world.disk.cell].view
-        view.set(HANGS)
-        self._until(600, view.heal)
+        if not view.hangs:
+            view.set(HANGS)
+            self._until(900, view.heal)
 
     def _unplug(self, host: SimHost) -> None:
-        host.unplug()
-        self._until(600, host.plug)
+        if not host.seats[self._world.disk.cell].view.hangs:
+            host.unplug()
+            self._until(900, host.plug)
 
     def _break_program(self, host: SimHost) -> None:
         seat = host.seats[self._world.disk.cell]
@@ -172,10 +188,12 @@ class Storm:
         self._until(300, lambda: setattr(view, "draw", lambda _op: None))
 
 
-def weather_report(seed: int, *, rounds: int = 2) -> World:
+def weather_report(
+    seed: int, *, rounds: int = 2, weather: Weather | None = None, make: Maker = real_machines
+) -> World:
     """Live through the weather of one seed; raise ``VerdictError`` where a promise breaks."""
     random = Random(seed)  # noqa: S311 - replay needs a seed, nobody guesses anything
-    world = World(["a", "b", "c"], timing=TIMING)
+    world = World(["a", "b", "c"], timing=TIMING, make=make)
     judge = Judge(world)
     for host in world.hosts.values():
         host.rate = random.uniform(0.99, 1.01)
@@ -183,13 +201,13 @@ def weather_report(seed: int, *, rounds: int = 2) -> World:
     world.start_daemons()
     timing = world.timing
     limit = timing.earliest + timing.handover + 2 * timing.window + timing.retry_limit + timing.launch_timeout
-    storm = Storm(world, random, random.choice(tuple(Weather)))
+    storm = Storm(world, random, weather or random.choice(tuple(Weather)))
     for number in range(rounds + 1):
         if not world.run_until(lambda: world.master() is not None, limit):
-            raise VerdictError(f"no master {limit:.0f} s after the storm")
+            raise VerdictError(f"no master {limit:.0f} s after the storm", world)
         world.run(60)
         if number < rounds:
-            storm.rage(random.uniform(300, 1500), every=random.choice((20.0, 100.0, 300.0)))
+            storm.rage(random.uniform(300, 1500), every=random.choice((20.0, 100.0, 400.0)))
             storm.calm()
     judge.close()
     return world

@@ -82,8 +82,10 @@ class World:
 
     def masters(self, cell: str = "") -> tuple[Master, ...]:
         """Return the live masters of a cell on all hosts, frozen ones too."""
-        name = cell or self.disk.cell
-        return tuple(master for host in self.hosts.values() for master in host.masters(name))
+        found: tuple[Master, ...] = ()
+        for host in self.hosts.values():
+            found += host.masters(cell or self.disk.cell)
+        return found
 
     def master(self, cell: str = "") -> tuple[str, Master] | None:
         """Return the serving master and its host, if there is exactly one master."""

@@ -1,98 +1,18 @@
-"""Starting, finding and stopping real processes: the toy pair, and shell scripts with bad manners."""
+"""Finding, following and stopping what was started: real processes with good and bad manners."""
 
 import os
 import signal
-import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from shadowd.adapters import procfs, user
+from shadowd.adapters import procfs
 from shadowd.adapters.family import Family
-from shadowd.adapters.launch import PairLauncher, Program
-from shadowd.adapters.reaping import Leftovers
-from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
+from shadowd.core.values import Epoch, ExitKind, PairView
 from tests.lab import processes
 from tests.lab.processes import wait_for
-
-PACKAGE = str(Path(__file__).parents[2])
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONPATH": PACKAGE}
-ONE = Epoch(1)
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts programs as somebody else")
-
-
-class Stand:
-    """A launcher with its programs, and everything that must be cleaned up."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.ends = threading.Semaphore(0)
-        self.nonce = os.urandom(8).hex()
-        self.made: list[PairLauncher] = []
-        self.log = path / "pair.log"
-
-    def script(self, text: str, name: str = "fake_master") -> Program:
-        """Write a shell script and return it as a program."""
-        path = self.path / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-        return Program((str(path),))
-
-    def toy(self, *options: str, role: str = "master", beat: str = "0.1") -> Program:
-        """Return the toy as a program."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        place = ("--common", str(self.path), "--spool", str(self.path), "--host", "alpha")
-        words = (*place, "--port", port, "--beat", beat, *options)
-        return Program((sys.executable, "-S", "-m", "shadowd.sim.toy", role, *words))
-
-    def launcher(self, *programs: Program) -> PairLauncher:
-        """Make a launcher."""
-        made = PairLauncher("lab", programs, ENVIRONMENT, self.log, self.ends.release)
-        made._leftovers = Leftovers(patience=0)
-        self.made.append(made)
-        return made
-
-    def view(self, launcher: PairLauncher, kind: ExitKind, alive: int | None = None) -> PairView:
-        """Inspect until the master is in this state, and so many processes live."""
-
-        def look() -> PairView | None:
-            seen = launcher.inspect(ONE, self.nonce)
-            return seen if seen.master is kind and alive in {None, seen.alive} else None
-
-        found = wait_for(look, 15, f"the master is {kind.value} with {alive} alive")
-        assert found is not None
-        return found
-
-    def running(self, launcher: PairLauncher) -> int:
-        """Wait until the daemonized master serves; return its pid."""
-        pid_file = self.path / "qmaster.pid"
-        pid = int(wait_for(lambda: pid_file.exists() and pid_file.read_text().strip(), 15, "it serves"))
-
-        def settled() -> bool:
-            return launcher.inspect(ONE, self.nonce).master_pid == pid
-
-        wait_for(settled, 15, "the launcher sees the process that serves")
-        return pid
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    """Give a place to launch from, and leave neither processes nor zombies behind."""
-    procfs.become_subreaper(on=False)
-    made = Stand(tmp_path)
-    yield made
-    for launcher in made.made:
-        launcher.stop(ONE, made.nonce)
-        launcher._leftovers.sweep()
-        launcher.close()
-    procfs.become_subreaper(on=False)
+from tests.lab.stand import ONE, Stand
 
 
 def test_a_daemonizing_master_is_found_by_its_environment(stand: Stand) -> None:
@@ -142,7 +62,7 @@ def test_a_daemon_that_fails_behind_its_parents_0_has_failed(stand: Stand) -> No
     """The parent said 0 and the daemon died: never CLEAN, for that would switch failover off."""
     launcher = stand.launcher(stand.toy("--fail", "die"))
     launcher.launch(ONE, stand.nonce)
-    seen = wait_for(lambda: _ended(launcher, stand), 15, "it ends")
+    seen = wait_for(lambda: stand.ended(launcher), 15, "it ends")
     assert seen == PairView(ExitKind.FAILED, None, None, 0)
 
 
@@ -161,7 +81,7 @@ def test_zombies_that_nobody_can_place_are_collected_at_the_next_launch(stand: S
     launcher = stand.launcher(stand.toy("--fail", "die"))
     for _ in range(3):
         launcher.launch(ONE, stand.nonce)
-        wait_for(lambda: _ended(launcher, stand), 15, "it ends")
+        wait_for(lambda: stand.ended(launcher), 15, "it ends")
     launcher._leftovers.sweep()
     assert procfs.zombie_children() == before
 
@@ -319,154 +239,3 @@ def test_statuses_of_other_children_are_not_taken(stand: Stand) -> None:
         stand.view(launcher, ExitKind.FAILED, alive=0)
         launcher.stop(ONE, stand.nonce)
         assert fence.wait(10) == 7
-
-
-def test_a_process_table_that_cannot_be_read_proves_nothing(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody may conclude that nothing is left."""
-    launcher = stand.launcher(stand.script("exit 0"))
-    monkeypatch.setattr(procfs, "pids", lambda *_: None)
-    assert launcher.inspect(ONE, stand.nonce).alive == 1
-    monkeypatch.undo()
-
-
-def _missing(stand: Stand) -> Program:
-    return Program((str(stand.path / "no_such_program"),))
-
-
-def _not_executable(stand: Stand) -> Program:
-    program = stand.script("exit 0")
-    Path(program.argv[0]).chmod(0o644)
-    return program
-
-
-def _no_interpreter(stand: Stand) -> Program:
-    path = stand.path / "odd"
-    path.write_text("#!/no/such/interpreter\n")
-    path.chmod(0o755)
-    return Program((str(path),))
-
-
-def _no_format(stand: Stand) -> Program:
-    path = stand.path / "noise"
-    path.write_bytes(b"\x7fELF" + b"\0" * 100)
-    path.chmod(0o755)
-    return Program((str(path),))
-
-
-def _no_directory(stand: Stand) -> Program:
-    program = stand.script("exit 0")
-    return Program(program.argv, cwd=str(stand.path / "no_such_directory"))
-
-
-def _nul(_: Stand) -> Program:
-    return Program(("/bin/true", "a\0b"))
-
-
-@pytest.mark.parametrize(
-    "make",
-    [_missing, _not_executable, _no_interpreter, _no_format, _no_directory, _nul],
-    ids=lambda f: f.__name__,
-)
-def test_what_cannot_be_executed_is_named(stand: Stand, make: Callable[[Stand], Program]) -> None:
-    """The answer names the path and the reason, and nothing runs."""
-    program = make(stand)
-    launcher = stand.launcher(program)
-    problem = launcher.launch(ONE, stand.nonce)
-    assert isinstance(problem, Unknown)
-    assert problem.subject in {program.argv[0], program.cwd}
-    assert problem.subject in problem.detail
-    assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.UNSEEN, None, None, 0)
-
-
-def test_output_is_appended_to_the_log(stand: Stand) -> None:
-    """Both outputs land behind what was there."""
-    stand.log.write_text("before\n")
-    launcher = stand.launcher(stand.script("echo out; echo err >&2; read line || echo no input"))
-    launcher.launch(ONE, stand.nonce)
-    stand.view(launcher, ExitKind.CLEAN)
-    assert stand.log.read_text() == "before\nout\nerr\nno input\n"
-
-
-@pytest.mark.parametrize("kind", ["fifo", "directory", "nowhere"])
-def test_a_log_that_cannot_be_written_keeps_no_master_down(stand: Stand, kind: str) -> None:
-    """The output is dropped, the master runs."""
-    stand.log = stand.path / "logs" / "pair.log"
-    if kind != "nowhere":
-        stand.log.parent.mkdir()
-        os.mkfifo(stand.log) if kind == "fifo" else stand.log.mkdir()
-    launcher = stand.launcher(stand.script("echo something; exec sleep 60"))
-    assert launcher.launch(ONE, stand.nonce) is None
-    stand.view(launcher, ExitKind.RUNNING)
-
-
-def test_a_blocked_signal_is_not_handed_down(stand: Stand) -> None:
-    """A worker thread that blocks SIGTERM starts a master that does not."""
-    launcher = stand.launcher(stand.script("grep SigBlk /proc/self/status"))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        launcher.launch(ONE, stand.nonce)
-        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    stand.view(launcher, ExitKind.CLEAN)
-    assert stand.log.read_text().split() == ["SigBlk:", "0" * 16]
-
-
-def test_directory_and_umask_are_given(stand: Stand) -> None:
-    """The program begins where and with what its definition says."""
-    program = stand.script("pwd; umask")
-    launcher = stand.launcher(Program(program.argv, cwd=str(stand.path), umask=0o077))
-    launcher.launch(ONE, stand.nonce)
-    stand.view(launcher, ExitKind.CLEAN)
-    assert stand.log.read_text() == f"{stand.path}\n0077\n"
-
-
-@ROOT
-def test_a_program_runs_as_its_user(stand: Stand) -> None:
-    """All ids and groups are those of the user."""
-    launcher = stand.launcher(Program(("/usr/bin/id",), user="nobody"))
-    assert launcher.launch(ONE, stand.nonce) is None
-    stand.view(launcher, ExitKind.CLEAN)
-    words = stand.log.read_text()
-    assert words.startswith("uid=65534")
-    assert "root" not in words
-
-
-@ROOT
-def test_an_unknown_user_is_named(stand: Stand) -> None:
-    """Nothing is started as root instead."""
-    launcher = stand.launcher(Program(("/usr/bin/id",), user="no-such-user-here"))
-    problem = launcher.launch(ONE, stand.nonce)
-    assert isinstance(problem, Unknown)
-    assert problem.problem is Problem.MISSING
-    assert "no-such-user-here" in problem.subject
-
-
-@ROOT
-def test_borrowed_file_rights_stay_behind(stand: Stand) -> None:
-    """A worker that uses files as the cell's user starts, sees and stops programs of root."""
-    launcher = stand.launcher(stand.script("id -u; exec sleep 60"))
-    try:
-        user.become(user.FileUser(65533, 65533, (65533,)))
-        assert launcher.launch(ONE, stand.nonce) is None
-        stand.view(launcher, ExitKind.RUNNING, alive=1)
-        with user.own_identity():
-            wait_for(lambda: stand.log.stat().st_size, 10, "it speaks")
-        assert launcher.stop(ONE, stand.nonce).alive == 0
-    finally:
-        user.become(None)
-    assert stand.log.read_text() == "0\n"
-
-
-@pytest.mark.parametrize("programs", [(), (Program(()),), (Program(("a",)),) * 3])
-def test_a_pair_is_one_or_two_programs(stand: Stand, programs: tuple[Program, ...]) -> None:
-    """Anything else is a mistake in the program that asks."""
-    with pytest.raises(ValueError, match="a pair"):
-        stand.launcher(*programs)
-
-
-def _ended(launcher: PairLauncher, stand: Stand) -> PairView | None:
-    seen = launcher.inspect(ONE, stand.nonce)
-    return None if seen.alive else seen

@@ -14,7 +14,7 @@ from shadowd.core.actions import (
     StopPair,
     WriteNotice,
 )
-from shadowd.core.events import Inspected, Launched, NoticeAnswered
+from shadowd.core.events import Inspected, Launched, NoticeAnswered, Woken
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import Epoch, ExitKind, Host, Instant, Lock, LockKind, NoticeKind, PairView
@@ -159,6 +159,18 @@ def test_an_old_beat_is_no_sign() -> None:
     seat.world.advance_beat()
     seat.run(1)
     assert seat.state is State.ACTIVE
+
+
+@pytest.mark.parametrize("early", [0.0, 0.1, 0.2])
+def test_woken_between_two_looks(early: float) -> None:
+    """A hint does not hasten the confirmation: its looks come often enough."""
+    seat = launched(active=None)
+    seat.settle()
+    seat.run(early)
+    looks = len(seat.times(Observe))
+    seat.step(Woken())
+    seat.settle()
+    assert len(seat.times(Observe)) == looks
 
 
 # --- superseded --------------------------------------------------------------------------------------
@@ -371,6 +383,7 @@ def test_other_answers_are_not_mixed_up() -> None:
     seat.answer()
     seat.step(Inspected(Epoch(9), RUNNING))
     seat.step(NoticeAnswered(Epoch(9), NoticeKind.STARTED))
+    seat.step(Launched(Epoch(1), UNREADABLE))
     assert seat.state is State.LAUNCHING
     assert PairView(ExitKind.CLEAN, None, None, 0).alive == 0
     assert Lock(LockKind.ABSENT) == seat.world.lock

@@ -216,6 +216,7 @@ class Seat:
         self.said: list[Say] = []
         self.rows: list[tuple[State, Reason, State]] = []
         """Every transition."""
+        self._meddle: Callable[[], None] | None = None
         self._record_transitions()
 
     @property
@@ -252,7 +253,10 @@ class Seat:
         """Carry out the oldest request, or this one."""
         chosen = self.pending[0] if action is None else action
         self.pending.remove(chosen)
-        self.step(self.world.perform(self.host, chosen, self.now))
+        event = self.world.perform(self.host, chosen, self.now)
+        if self._meddle is not None:
+            self._meddle()
+        self.step(event)
 
     def settle(self) -> None:
         """Answer until nothing is asked for any more at this moment."""
@@ -265,9 +269,13 @@ class Seat:
                 return
         raise AssertionError("the cell is busy for ever")
 
-    def run(self, seconds: float, *, masters_beat: bool = False) -> None:
-        """Let time pass, answering everything at once."""
+    def run(
+        self, seconds: float, *, masters_beat: bool = False, after: Callable[[], None] | None = None
+    ) -> None:
+        """Let time pass, answering everything at once; ``after`` meddles after each answer."""
+        self._meddle = after
         self._pass(Instant(self.now + seconds), None, masters_beat=masters_beat)
+        self._meddle = None
 
     def until(self, kind: type[Kind] | NoticeKind, seconds: float = 3000.0) -> Kind:
         """Let time pass until a request of this kind waits for its answer; return it unanswered."""

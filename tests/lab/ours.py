@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,8 @@ class Ours:
     keys: dict[str, float | str] = field(default_factory=dict)
     launch: str = ""
     """Lines of ``[cell.launch]``."""
+    program: Sequence[str | Path] = ("-m", "shadowd")
+    """What python runs."""
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -66,7 +68,7 @@ class Ours:
         config = self.configure()
         self.log.unlink(missing_ok=True)  # the lab's directory outlives a test
         self.process = self.host.popen(
-            [sys.executable, "-m", "shadowd", "run", "--config", config],
+            [sys.executable, *self.program, "run", "--config", config],
             env=self.cell.env,
             output=self.home / "stderr",
         )
@@ -106,6 +108,10 @@ class Ours:
             line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
             for line in self.events()
         )
+
+    def names(self) -> set[str]:
+        """Return the names of all that the daemon logged."""
+        return {str(line.get("event")) for line in self.events()}
 
     def wait_said(self, event: str, seconds: float, **fields: Any) -> None:
         """Wait until the daemon logged this event."""

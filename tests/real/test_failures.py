@@ -9,9 +9,11 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.lab import stepped
 from tests.lab.gridengine import ADMIN, Cell
 from tests.lab.ours import Ours, one_master, shadows
 from tests.lab.processes import alive, wait_for
@@ -295,7 +297,7 @@ def test_frozen_guarded_master_is_gone_once_its_guard_is_thawed(cell: Cell) -> N
             for pid in (guard.process.pid, frozen):
                 os.kill(pid, signal.SIGCONT)
             wait_for(lambda: not alive(frozen), 10, f"the old master is gone\n{guard.story()}")
-            guard.wait_said("master.superseded", 10)
+            wait_for(lambda: {"master.superseded", "master.lease_over"} & guard.names(), 10, guard.story())
             assert [host for host, _, _ in cell.qmasters()] == ["c"]
 
 
@@ -336,3 +338,20 @@ def test_terminated_in_under_a_second(cell: Cell) -> None:
         with shadows(cell, "b") as (again,):
             again.wait_said("master.attached", 20)
             assert cell.lab["b"].pids("sge_qmaster") == [master]
+
+
+@pytest.mark.parametrize("shift", [-3600, 3600])
+def test_wall_clock_steps(cell: Cell, shift: int) -> None:
+    """A wall clock that steps an hour back or forth under the daemon has no effect on the takeover."""
+    started(cell)
+    offset = cell.lab.dir / "clock"
+    offset.write_text("0")
+    program = (Path(stepped.__file__), offset)
+    ours = Ours(cell, cell.lab["b"], {"stale_after": 4, "delay": 4}, program=program).start()
+    before = ours.record()["wall"]
+    offset.write_text(str(shift))
+    wait_for(lambda: abs(ours.record().get("wall", before) - before) > 3000, 20, "the clock stepped")
+    cell.kill_qmaster("a")
+    killed = time.monotonic()
+    one_master(cell, "b", 40)
+    assert time.monotonic() - killed > 4, "the step was taken for silence"
