@@ -2,8 +2,11 @@
 
 The parent waits for one word from the daemon: ``ready`` or the error, so that an init script's exit status
 means something. Under a service manager stay in the foreground instead.
+
+Refuses to let a parent that lost its patience, or its life, harm the daemon.
 """
 
+import contextlib
 import os
 import select
 import sys
@@ -11,7 +14,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 _PATIENCE = 60
-"""Seconds the parent waits for the daemon's word."""
+"""Seconds the parent waits for the daemon's word; the daemon itself takes 20 at most for its cells."""
+_UNKNOWN = 70
+_LONGEST = 4096
 
 
 def daemonize() -> Callable[[int, str], None]:
@@ -31,30 +36,41 @@ def daemonize() -> Callable[[int, str], None]:
 
     def say(status: int, message: str = "") -> None:
         _leave_terminal()
-        os.write(writer, bytes([status]) + message.encode()[:4096])
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            os.write(writer, bytes([status]) + message.encode("utf-8", "replace")[:_LONGEST])
         os.close(writer)
 
     return say
 
 
 def _relay(reader: int) -> NoReturn:
-    ready, _, _ = select.select([reader], [], [], _PATIENCE)
-    word = os.read(reader, 8192) if ready else b""
-    if not word:
-        sys.stderr.write("shadowd: the daemon ended before it was ready; see its log\n")
-        os._exit(70)
-    if word[1:]:
-        sys.stderr.write(word[1:].decode("utf-8", "replace") + "\n")
+    """Wait for the word, pass it on, and exit; the first child is left to init."""
+    try:
+        ready, _, _ = select.select([reader], [], [], _PATIENCE)
+        word = os.read(reader, 2 * _LONGEST) if ready else b""
+    except KeyboardInterrupt:
+        _exit(130, b"the daemon goes on starting in the background")
+    if word:
+        _exit(word[0], word[1:])
+    if ready:
+        _exit(_UNKNOWN, b"shadowd: the daemon ended before it was ready; see above, and its log")
+    _exit(_UNKNOWN, f"shadowd: the daemon is not ready after {_PATIENCE} s and goes on; see its log".encode())
+
+
+def _exit(status: int, message: bytes) -> NoReturn:
+    if message:
+        sys.stderr.write(message.decode("utf-8", "replace") + "\n")
         sys.stderr.flush()
-    os._exit(word[0])
+    os._exit(status)
 
 
 def _leave_terminal() -> None:
     """Detach the standard streams, and not earlier: what goes wrong at the start must be seen."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
     if null > 2:
         os.close(null)

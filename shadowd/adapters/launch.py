@@ -101,10 +101,10 @@ class PairLauncher:
         with self._lock, user.own_identity():
             family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
             ends = time.monotonic() + _STOP_LIMIT
+            _kill(family)  # before the look: reading another process's environment may hang with it
             view = self._look(epoch, nonce, family)
             while view.alive and time.monotonic() < ends:
-                for member in family.members:
-                    procfs.send_signal(member.pidfd, signal.SIGKILL)
+                _kill(family)
                 procfs.wait_pidfds([member.pidfd for member in family.members], _SETTLE)
                 view = self._look(epoch, nonce, family)
             return view
@@ -243,3 +243,8 @@ def _not_executed(program: Program, error: Exception) -> Unknown:
         path,
         f"{path} was not started: {reason}",
     )
+
+
+def _kill(family: Family) -> None:
+    for member in family.members:
+        procfs.send_signal(member.pidfd, signal.SIGKILL)

@@ -21,7 +21,8 @@ class ServiceManager:
             if self._address
             else None
         )
-        self._ping_every = _ping_interval(environ)
+        self.ping_every = _ping_interval(environ)
+        """Seconds between two words to the manager's watchdog; infinite where nobody watches."""
         self._pinged = float("-inf")
 
     def ready(self, status: str) -> None:
@@ -31,7 +32,7 @@ class ServiceManager:
     def alive(self) -> None:
         """Say that the decision loop took a turn; sent at half the manager's interval."""
         now = time.monotonic()
-        if now - self._pinged >= self._ping_every:
+        if now - self._pinged >= self.ping_every:
             self._pinged = now
             self._send("WATCHDOG=1")
 

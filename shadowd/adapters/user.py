@@ -33,7 +33,8 @@ _ASK = -1  # An id that no user has: setfsuid then only tells the present one.
 _ID_BITS = 0xFFFFFFFF
 _UNKNOWN = object()
 
-_libc = ctypes.CDLL(None, use_errno=True)
+# PyDLL: calls that take a microsecond are not worth letting go of the interpreter lock, which costs fifty.
+_libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 # Taken at import, before any thread can have changed its own.
 _OWN_GROUPS = tuple(os.getgroups())

@@ -7,14 +7,16 @@ missing, are one warning and no failure. The module is not named after the packa
 """
 
 import os
+import queue
 import select
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
-    from watchdog.observers.api import BaseObserver
+    from watchdog.observers.api import BaseObserver, ObservedWatch
 
 _MOST = 32
 """Each watched directory costs threads and an inotify instance, of which a user has 128."""
@@ -41,24 +43,52 @@ class EventWaker:
 
 
 class Watches:
-    """File watches of all cells, one observer for them."""
+    """File watches of all cells: one observer, and one thread that sets them up, for that may hang.
+
+    No method blocks or raises. ``unavailable`` is told once of each kind of trouble.
+    """
 
     def __init__(self, *, unavailable: Callable[[str], None]) -> None:
         self._unavailable = unavailable
         self._observer: BaseObserver | None = None
-        self._count = 0
+        self._watches: dict[str, list[ObservedWatch]] = {}
+        self._troubles: set[str] = set()
+        self._jobs: queue.SimpleQueue[tuple[str, Callable[[], None]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-    def watch(self, directory: Path, names: Iterable[str], changed: Callable[[], None]) -> None:
+    def watch(self, owner: str, directory: Path, names: Iterable[str], changed: Callable[[], None]) -> None:
         """Call ``changed`` (on a thread of the observer) when one of these files changes."""
-        if self._count >= _MOST:
-            return
-        self._count += 1
-        try:
-            self._schedule(directory, frozenset(names), changed)
-        except (OSError, ImportError, RuntimeError) as error:
-            self._unavailable(f"{directory}: {error}")
+        wanted = frozenset(names)
+        self._do(str(directory), lambda: self._schedule(owner, directory, wanted, changed))
 
-    def _schedule(self, directory: Path, names: frozenset[str], changed: Callable[[], None]) -> None:
+    def forget(self, owner: str) -> None:
+        """Watch nothing for this owner any more."""
+        if self._thread is not None:
+            self._do(owner, lambda: self._unschedule(owner))
+
+    def _do(self, subject: str, job: Callable[[], None]) -> None:
+        self._jobs.put((subject, job))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="shadowd-watch", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            subject, job = self._jobs.get()
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - whatever the package or the kernel says: we poll anyway
+                trouble = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                self._complain(subject, trouble)
+
+    def _complain(self, subject: str, trouble: str) -> None:
+        if trouble not in self._troubles and len(self._troubles) < _MOST:
+            self._troubles.add(trouble)
+            self._unavailable(f"{subject}: {trouble}")
+
+    def _schedule(
+        self, owner: str, directory: Path, names: frozenset[str], changed: Callable[[], None]
+    ) -> None:
         from watchdog.events import (  # noqa: PLC0415 - a daemon without watches does without the package
             FileCreatedEvent,
             FileDeletedEvent,
@@ -66,7 +96,9 @@ class Watches:
             FileMovedEvent,
             FileSystemEventHandler,
         )
-        from watchdog.observers import Observer  # noqa: PLC0415
+
+        if sum(map(len, self._watches.values())) >= _MOST:
+            raise RuntimeError(f"more than {_MOST} directories: the others are only polled")
 
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: "FileSystemEvent") -> None:
@@ -74,9 +106,22 @@ class Watches:
                 if any(os.path.basename(path) in names for path in paths):  # noqa: PTH119 - no Path an event
                     changed()
 
-        if self._observer is None:
-            self._observer = Observer()
-            self._observer.daemon = True
-            self._observer.start()
         kinds = [FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent]
-        self._observer.schedule(Handler(), str(directory), event_filter=kinds)
+        watch = self._running().schedule(Handler(), str(directory), event_filter=kinds)
+        self._watches.setdefault(owner, []).append(watch)
+
+    def _unschedule(self, owner: str) -> None:
+        for watch in self._watches.pop(owner, []):
+            shared = any(watch in others for others in self._watches.values())
+            if self._observer is not None and not shared:
+                self._observer.unschedule(watch)
+
+    def _running(self) -> "BaseObserver":
+        if self._observer is None:
+            from watchdog.observers import Observer  # noqa: PLC0415 - see above
+
+            observer = Observer()
+            observer.daemon = True
+            observer.start()
+            self._observer = observer
+        return self._observer

@@ -62,6 +62,16 @@ class Prepared:
         return self.runtime_dir / f"{self.settings.name}@{self.host}"
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A cell at work."""
+
+    prepared: Prepared
+    runner: Runner
+    close: Callable[[], None]
+    """Gives back what the cell holds, and leaves its processes alone; may hang."""
+
+
 def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[str, str]) -> Prepared:
     """Look at the cell's files; raises CellError with what is missing."""
     cell = gridengine.discover(cell_settings.sge_root, cell_settings.sge_cell)
@@ -93,8 +103,8 @@ def assemble(
     ended: Callable[[str], None],
     environ: Mapping[str, str],
     spool_log: bool,
-) -> Runner:
-    """Put one cell together."""
+) -> Assembled:
+    """Put one cell together; raises CellError where this host cannot say who it is."""
     settings, cell, host = prepared.settings, prepared.cell, prepared.host
     timing = settings.timing()
     identity = SystemIdentity(settings.name, host)
@@ -129,7 +139,7 @@ def assemble(
         launcher=launcher,
         identity=identity,
     )
-    lanes = Lanes(clock, submit=submit, post=post, timeout=timing.io_timeout)
+    lanes = Lanes(clock, submit=submit, post=post, timing=timing)
     outlet = CellOutlet(prepared)
     spool = SpoolLog(
         cell.spool / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
@@ -156,7 +166,7 @@ def assemble(
             timing=timing,
         ),
     )
-    return runner
+    return Assembled(prepared, runner, launcher.close)
 
 
 def make_cell(timing: Timing, policy: Policy, now: Instant) -> Cell:

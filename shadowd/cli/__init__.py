@@ -9,6 +9,7 @@ A verb module has ``register(subparsers)``, ``run(args) -> int`` and an option `
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,8 @@ VERBS: Final = {
 EX_USAGE: Final = 64
 EX_SOFTWARE: Final = 70
 _TOP: Final = "command line"
+_BRIEF: Final = frozenset({"status", "check"})
+"""Verbs that end long before there is garbage worth collecting."""
 _EX_PIPE: Final = 141  # what a shell shows for a program that SIGPIPE ended
 _EX_INTERRUPT: Final = 130
 
@@ -59,11 +62,25 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, run one verb, and return the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Parse, run one verb, and return the exit status; without ``argv``, as a program that ends here."""
+    if argv is not None:
+        return _guarded(list(argv))
+    words = sys.argv[1:]
+    if words and words[0] in _BRIEF:
+        gc.disable()
+    code = _guarded(words)
+    if sys.stderr:
+        sys.stderr.flush()
+    # Taking the interpreter apart costs 7 ms, a tenth of a call by monitoring, and gives nothing back.
+    os._exit(code)
+
+
+def _guarded(words: list[str]) -> int:
+    """Run one verb, whoever stops reading or waiting for it."""
     try:
         code = _run(words)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has enough; the interpreter must not try to flush into the pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from shadowd.console.cells import places
+from shadowd.console.cells import all_places, places
 from shadowd.console.deadline import abandoned
 from shadowd.console.gather import gather
 from shadowd.console.report import Report, report
@@ -41,9 +41,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def look(args: argparse.Namespace) -> list[Report]:
-    """Look at the cells that the arguments name; raises ``ConfigError``."""
-    wanted = places(args.config, args.cell, os.environ)
+def look(args: argparse.Namespace, *, everything: bool = False) -> list[Report]:
+    """Look at the cells that the arguments name; raises ``ConfigError``.
+
+    ``everything`` adds those of which only a daemon at work here knows: for people, not for monitoring,
+    which is told what to watch.
+    """
+    if everything and not args.cell:
+        wanted = all_places(args.config, os.environ)
+    else:
+        wanted = places(args.config, args.cell, os.environ)
     return [report(gathered) for gathered in gather(wanted, args.timeout, time.time)]
 
 

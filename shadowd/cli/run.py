@@ -11,6 +11,8 @@ from shadowd.errors import ShadowdError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shadowd.config.load import Loaded
+
 _EXAMPLE = """\
 examples:
   $ SGE_ROOT=/opt/sge shadowd run             one cell, described by the environment alone
@@ -39,11 +41,28 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal says stop."""
-    return serve(args.config, background=args.daemonize)
+    config = absolute(args.config)
+
+    def load() -> "Loaded":
+        from shadowd.config.load import examine
+
+        return examine(config, os.environ)
+
+    return serve(load, background=args.daemonize)
 
 
-def serve(config: Path | None, *, background: bool, name: str | None = None) -> int:
-    """Run the daemon of this configuration; ``name`` is what ``ps`` and init scripts know it by."""
+def serve(
+    load: "Callable[[], Loaded]",
+    *,
+    background: bool,
+    name: str | None = None,
+    explain: "Callable[[ShadowdError], tuple[int, str]] | None" = None,
+) -> int:
+    """Run the daemon of the configuration that ``load`` reads, now and at each SIGHUP.
+
+    ``name`` is what ``ps`` and init scripts know it by; ``explain`` makes exit status and message of an
+    error that ends a start in the background.
+    """
     say: Callable[[int, str], None] | None = None
     if background:
         # Before anything else: threads and locks do not survive a fork.
@@ -51,25 +70,30 @@ def serve(config: Path | None, *, background: bool, name: str | None = None) -> 
 
         say = daemonize()
     try:
-        _serve(config, name, say)
+        _serve(load, name, say)
     except ShadowdError as error:
         if say is None:
             raise
-        say(error.exit_code, f"{name or 'shadowd'}: {error}")
-        os._exit(error.exit_code)
+        status, text = explain(error) if explain else (error.exit_code, f"shadowd: {error}")
+        say(status, text)
+        os._exit(status)
     return 0
 
 
-def _serve(config: Path | None, name: str | None, say: "Callable[[int, str], None] | None") -> None:
+def _serve(load: "Callable[[], Loaded]", name: str | None, say: "Callable[[int, str], None] | None") -> None:
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it: 5 MB for colours
-    from shadowd.app.daemon import Daemon, logs_for
-    from shadowd.config.load import examine
+    from shadowd.app.daemon import Daemon
 
-    loaded = examine(config, os.environ)
     if name is not None:
         from shadowd.adapters.procfs import set_name
 
         set_name(name)
-    daemon = Daemon(config, os.environ, loaded, logs_for(loaded.settings.log, os.environ))
-    daemon.start()
+    daemon = Daemon(load, os.environ, silent=say is not None)
     daemon.serve(ready=(lambda: None) if say is None else (lambda: say(0, "")))
+
+
+def absolute(config: Path | None) -> Path | None:
+    """Make the file's name good for a daemon, which leaves this directory and reads it again on HUP."""
+    if config is None and os.environ.get("SHADOWD_CONFIG"):
+        config = Path(os.environ["SHADOWD_CONFIG"])
+    return None if config is None else config.absolute()

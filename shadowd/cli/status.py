@@ -15,7 +15,8 @@ from shadowd.console.text import status
 TROUBLE_EXIT: Final = Health.UNKNOWN.value
 _EPILOG = """\
 examples:
-  $ shadowd status                      # every cell of this host
+  $ shadowd status                      # every cell of this host; several in brief
+  $ shadowd status --cell prod          # all of one
   $ shadowd status --json | jq '.cells[].master'
 
 Exit status, as for check: 0 all well, 1 warning, 2 critical, 3 nobody can say.
@@ -35,6 +36,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Print the cells; return the gravest verdict."""
-    reports = look(args)
-    print(as_json(reports) if args.json else status(reports) or "no cell is configured")
+    reports = look(args, everything=True)
+    text = as_json(reports) if args.json else status(reports, compact=not args.cell)
+    print(text or "no cell is configured")
     return leave(overall(reports).value)

@@ -11,11 +11,15 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from shadowd.config.environment import default_runtime_dir
 from shadowd.config.light import LightCell, light_settings
+from shadowd.config.source import find
 from shadowd.console import records
-from shadowd.console.gather import Place, Shared
+from shadowd.console.gather import Place, Shared, living, local_record
 from shadowd.core.values import Host, Seconds
-from shadowd.errors import ConfigError
+from shadowd.errors import CellError, ConfigError
+
+_MOST = 1000
 
 
 def places(config: Path | None, wanted: Iterable[str], environ: Mapping[str, str]) -> list[Place]:
@@ -27,6 +31,41 @@ def places(config: Path | None, wanted: Iterable[str], environ: Mapping[str, str
             known = ", ".join(sorted(cells)[:20]) or "none"
             raise ConfigError("--cell", f"there is no cell {records.clean(name)!r}", f"cells here: {known}")
     return [_place(cells[name]) for name in names]
+
+
+def all_places(config: Path | None, environ: Mapping[str, str]) -> list[Place]:
+    """Return the places of all cells, and of those that only a daemon at work here knows.
+
+    Whoever is woken up may call from a shell that lacks the cell's variables; that must not hide a cell.
+    """
+    try:
+        settings = light_settings(config, environ)
+    except ConfigError:
+        found = [] if find(config, environ) else _strangers(default_runtime_dir(environ), ())
+        if not found:
+            raise
+        return found
+    known = [cell.name for cell in settings.cells]
+    return [*map(_place, settings.cells), *_strangers(settings.runtime_dir, known)]
+
+
+def _strangers(runtime_dir: Path, known: Iterable[str]) -> list[Place]:
+    names = {path.name.rpartition("@")[0] for path in sorted(runtime_dir.glob("*@*.state.json"))[:_MOST]}
+    strangers = [_stranger(name, runtime_dir) for name in sorted(names.difference(known))]
+    records_of = [(place, local_record(place)) for place in strangers]
+    return [
+        place._replace(kind=record.kind)
+        for place, record in records_of
+        if isinstance(record, records.HostRecord) and living(record) is not None
+    ]
+
+
+def _stranger(name: str, runtime_dir: Path) -> Place:
+    def read() -> Shared:
+        remedy = "name its file with --config, or source the cell's settings.sh"
+        raise CellError(f"cell {name}", "is not configured here; this is its daemon's own record", remedy)
+
+    return Place(name, "unknown", "", runtime_dir, str(runtime_dir), read)
 
 
 def _place(cell: LightCell) -> Place:

@@ -6,23 +6,20 @@ module refuses to read anything: it judges what was gathered and projected.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
-from shadowd.console.clock import ago, ahead, span
+from shadowd.console.clock import ago, span
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
 from shadowd.console.project import CellView, moved_text
 from shadowd.console.records import HostRecord, clean
-from shadowd.console.remedies import remedy
-from shadowd.console.rows import BIDDING, is_fresh
+from shadowd.console.remedies import HAND_OVER, RESTART, START, START_GUARD, remedy
+from shadowd.console.rows import is_fresh
 from shadowd.console.timers import timer_items
 from shadowd.core.reasons import Reason
-from shadowd.core.snapshot import Timer
 from shadowd.core.values import Protection, Unknown
 
 _OK, _WARNING, _CRITICAL, _UNKNOWN = Health.OK, Health.WARNING, Health.CRITICAL, Health.UNKNOWN
-_RESTART: Final = "Start it: systemctl start shadowd; then read its log: journalctl -u shadowd."
 
 
 def check(gathered: Gathered, view: CellView) -> list[Item]:
@@ -61,7 +58,7 @@ def _expected(gathered: Gathered, view: CellView) -> bool:
 def _master(view: CellView, shared: Shared) -> Item:
     master = view.master
     if not master.host:
-        advice = remedy(Reason.SHUT_DOWN, view.spool) if master.stopped else _advice_no_master(shared, view)
+        advice = _advice_no_master(shared, view)
         return Item("master", _WARNING if master.stopped else _CRITICAL, master.text, advice)
     since = f", since {ago(master.since, view.now)}" if master.since is not None else ""
     epoch = f", epoch {master.epoch}" if master.epoch is not None else ""
@@ -69,9 +66,11 @@ def _master(view: CellView, shared: Shared) -> Item:
 
 
 def _advice_no_master(shared: Shared, view: CellView) -> str:
+    if view.master.stopped:
+        return remedy(Reason.SHUT_DOWN, view.spool)
     if isinstance(shared.active, Unknown):
         return remedy(Reason.ACTIVE_UNKNOWN, view.spool)
-    return "See below which host takes over, and when."
+    return _sentence(view.takeover) or "See below what each host does next."
 
 
 def _heartbeat(view: CellView) -> Item:
@@ -80,7 +79,7 @@ def _heartbeat(view: CellView) -> Item:
         return Item("heartbeat", _CRITICAL, beat.problem, remedy(Reason.BEAT_UNKNOWN, view.spool))
     value = f"{beat.value:05d}"
     if beat.moved is None or beat.age is None:
-        return Item("heartbeat", _UNKNOWN, f"{value}, nobody watched it move", _RESTART)
+        return Item("heartbeat", _UNKNOWN, f"{value}, nobody watched it move", START)
     text = f"{value}, {moved_text(view)}"
     if beat.age < view.stale_after / 2 or beat.at_least:
         return Item("heartbeat", _OK, text)
@@ -90,18 +89,12 @@ def _heartbeat(view: CellView) -> Item:
         return Item("heartbeat", _OK, f"stands still, as it should: {text}")
     if failover_is_off(view):
         return Item("heartbeat", _WARNING, f"stands still: {text}", "See lock and pause.")
-    advice = f"{_next_takeover(view)}{remedy(Reason.SILENT, view.spool)}"
+    advice = f"{_sentence(view.takeover)} {remedy(Reason.SILENT, view.spool)}".lstrip()
     return Item("heartbeat", _CRITICAL, f"stands still: {text}", advice)
 
 
-def _next_takeover(view: CellView) -> str:
-    """Say who will take over without a human hand, and when."""
-    bidding = next((row for row in view.rows if row.fresh and row.state in BIDDING), None)
-    if bidding:
-        return f"{bidding.host} is at it: {bidding.does}. "
-    due = [(row.due, row.host) for row in view.rows if row.eligible and row.timer == Timer.TAKEOVER.value]
-    when, host = min(due, default=(None, ""))
-    return f"{host} takes over at {ahead(when, view.now)} by itself. " if when is not None else ""
+def _sentence(text: str) -> str:
+    return f"{text}." if text else ""
 
 
 def _lock(view: CellView) -> Item:
@@ -158,11 +151,11 @@ def _daemon(gathered: Gathered, *, expected: bool) -> Iterator[Item]:
     local, grave = gathered.local, _CRITICAL if expected else _WARNING
     if isinstance(local, Unknown):
         detail = "no daemon has run here" if local.problem.value == "missing" else local.problem.value
-        yield Item("daemon", grave, f"{detail}: {local.subject}", _RESTART)
+        yield Item("daemon", grave, f"{detail}: {local.subject}", START)
         return
     if gathered.daemon is None:
         text = f"does not run; its last word was at {ago(local.wall, gathered.now)}"
-        yield Item("daemon", grave, text, _RESTART)
+        yield Item("daemon", grave, text, START)
         return
     yield _record(gathered, local, gathered.daemon)
 
@@ -172,7 +165,7 @@ def _record(gathered: Gathered, local: HostRecord, pid: int) -> Item:
     if is_fresh(local, gathered.now):
         return Item("daemon", _OK, text)
     age = span(gathered.now - local.wall)
-    advice = "It is stuck or frozen: read its log, then restart it; a running master is left alone."
+    advice = f"It is stuck or frozen. {RESTART} A running master is left alone."
     return Item("daemon", _CRITICAL, f"runs here, pid {pid}, but has said nothing for {age}", advice)
 
 
@@ -181,5 +174,5 @@ def _protection(view: CellView) -> Item:
     text = f"{protection.level}: {protection.text}"
     if protection.level != Protection.NONE.value or not view.master.host:
         return Item("protection", _OK, text)
-    advice = "Run shadowd on the master's host too: its guard stops a master that was replaced."
+    advice = HAND_OVER if protection.bystander else START_GUARD
     return Item("protection", _WARNING, text, advice)

@@ -40,3 +40,8 @@ def ago(wall: float, now: float) -> str:
 def ahead(wall: float, now: float) -> str:
     """Return ``11:19:52 (in 9 min)``, or ``(due)`` when it has passed."""
     return f"{at(wall, now)} (in {span(wall - now)})" if wall > now else f"{at(wall, now)} (due)"
+
+
+def times(count: int) -> str:
+    """Return ``once`` or ``3 times in a row``."""
+    return "once" if count == 1 else f"{count} times in a row"

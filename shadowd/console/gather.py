@@ -74,7 +74,7 @@ class Gathered(NamedTuple):
 
 def gather(places: Sequence[Place], timeout: float, wall: Callable[[], float]) -> list[Gathered]:
     """Look at all cells, at most ``timeout`` seconds; a programming error in a reader is raised."""
-    locals_ = [_local(place) for place in places]
+    locals_ = [local_record(place) for place in places]
     answers = run_all([place.read for place in places], timeout)
     now = wall()
     return [
@@ -108,12 +108,12 @@ def _put_together(
         host=host or known or place.host or os.uname().nodename.lower(),
         now=now,
         local=local,
-        daemon=_living(local),
+        daemon=living(local),
         shared=shared,
     )
 
 
-def _local(place: Place) -> HostRecord | Unknown:
+def local_record(place: Place) -> HostRecord | Unknown:
     """Read this host's own copy; its name holds the host by the cell's rules, so it is looked for."""
     if place.runtime_dir is None:
         return Unknown(Problem.MISSING, "runtime_dir")
@@ -146,7 +146,7 @@ def _short(host: str) -> str:
     return host.partition(".")[0].lower()
 
 
-def _living(local: HostRecord | Unknown) -> int | None:
+def living(local: HostRecord | Unknown) -> int | None:
     """Return the pid of the local record if that very process lives: same boot, and a shadowd."""
     if isinstance(local, Unknown):
         return None

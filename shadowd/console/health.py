@@ -6,7 +6,7 @@ WARNING: what cannot be seen may be the thing that fails tonight. This module re
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Health(Enum):
@@ -35,6 +35,18 @@ def worst(verdicts: Iterable[Health]) -> Health:
     return max(verdicts, key=_ORDER.index, default=Health.OK)
 
 
-def gravest_first(items: Iterable[Item]) -> list[Item]:
-    """Sort items by gravity, otherwise in their order."""
+class Judged(Protocol):
+    """Anything that was given a verdict."""
+
+    @property
+    def health(self) -> Health:
+        """The verdict."""
+        ...
+
+
+J = TypeVar("J", bound=Judged)
+
+
+def gravest_first(items: Iterable[J]) -> list[J]:
+    """Sort what was judged by gravity, otherwise in its order."""
     return sorted(items, key=lambda item: -_ORDER.index(item.health))

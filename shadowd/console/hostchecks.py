@@ -7,10 +7,10 @@ exactly"). This module refuses to ask the hosts: their records are all it has.
 
 from collections.abc import Iterator
 
-from shadowd.console.clock import ago, at, span
+from shadowd.console.clock import ago, at, span, times
 from shadowd.console.health import Health, Item
 from shadowd.console.project import CellView
-from shadowd.console.remedies import remedy
+from shadowd.console.remedies import RESTART, STATUS, remedy
 from shadowd.console.rows import OF_THE_MOMENT, HostRow
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -63,11 +63,11 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
     if not row.fresh:
         if row.rank is not None or row.host == view.master.host:
             text = f"no sign of its daemon for {span(row.age or 0)}; it was {row.state}"
-            yield Item(name, _CRITICAL, text, f"On {row.host}: systemctl status shadowd.")
+            yield Item(name, _CRITICAL, text, STATUS)
         return
     if row.attempts:
         grave = _CRITICAL if row.attempts >= MANY_ATTEMPTS else _WARNING
-        text = f"failed to start a master {row.attempts} times in a row"
+        text = f"failed to start a master {times(row.attempts)}"
         yield Item(name, grave, text, remedy(Reason.LAUNCH_FAILED, view.spool))
     if row.ahead > _CLOCK_TOLERANCE:
         text = f"its clock is {span(row.ahead)} ahead of this host's: shown times are off"
@@ -77,7 +77,7 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
 
 def _missing(view: CellView, row: HostRow) -> str:
     if row.unreadable:
-        return "Restart shadowd there; it writes its record anew."
+        return f"On {row.host}: {RESTART} It writes its record anew."
     return (
         f"Run shadowd on {row.host} and stop any sge_shadowd there, or take it off shadow_masters. "
         f"Its record would be {view.spool}/shadowd/hosts/{row.host}.json."
@@ -85,7 +85,8 @@ def _missing(view: CellView, row: HostRow) -> str:
 
 
 def _fitness(row: HostRow, name: str, told: frozenset[str]) -> Iterator[Item]:
-    hard = [refusal for refusal in row.refusals if refusal.reason not in OF_THE_MOMENT]
+    expected = OF_THE_MOMENT | {Reason.RESIDENT.value} if row.runs_master else OF_THE_MOMENT
+    hard = [refusal for refusal in row.refusals if refusal.reason not in expected]
     if not hard or row.state == State.ACTIVE.value or row.rank is None:
         yield Item(name, _OK, f"{row.state}: {row.does}")
         return
@@ -93,7 +94,11 @@ def _fitness(row: HostRow, name: str, told: frozenset[str]) -> Iterator[Item]:
         yield Item(name, _OK, f"{row.state}: {row.does}")
     for refusal in (refusal for refusal in hard if refusal.reason not in told):
         until = f" until {at(refusal.until, refusal.until)}" if refusal.until is not None else ""
-        yield Item(name, _WARNING, f"would not take over: {refusal.text}{until}", refusal.remedy)
+        intruder = refusal.reason == Reason.RESIDENT.value
+        text = f"{refusal.text}, but act_qmaster does not name it" if intruder else refusal.text
+        yield Item(
+            name, _CRITICAL if intruder else _WARNING, f"would not take over: {text}{until}", refusal.remedy
+        )
 
 
 def _enough(view: CellView) -> Item:
@@ -102,6 +107,6 @@ def _enough(view: CellView) -> Item:
         return Item("shadows", _OK, f"{len(fit)} ready to take over: {', '.join(fit[:8])}")
     if failover_is_off(view):
         return Item("shadows", _WARNING, "nobody would take over", "See master, lock and pause.")
-    waiting = [row for row in view.rows if row.rank is not None and row.fresh and row.refusals]
+    waiting = [r for r in view.rows if r.rank is not None and r.fresh and r.refusals and not r.runs_master]
     advice = waiting[0].refusals[0].remedy if waiting else "Start shadowd on a second host of shadow_masters."
-    return Item("shadows", _CRITICAL, "no host would take over if the master died now", advice)
+    return Item("shadows", _CRITICAL, "no other host would take over if the master died now", advice)

@@ -1,43 +1,25 @@
 """The projection: one cell as people ask for it, from what was gathered.
 
-Who is master and since when comes from the claims (the newest confirmed epoch that is open), else from
-act_qmaster; the beat's age is the freshest that any host observed, because only an observed change
-counts (PROTOCOL rule 1); the protection level needs a recent sign of life of the guard, not a line in a
-configuration. Text and JSON print the same ``CellView``. This module refuses to read files and clocks.
+Who is master is ``master``'s part and what will happen next ``outlook``'s. The beat's age is the freshest
+that any host observed, because only an observed change counts (PROTOCOL rule 1); the protection level needs
+a recent sign of life of the guard, not a line in a configuration. Text and JSON print the same ``CellView``.
+This module refuses to read files and clocks.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from shadowd.console.clock import ago, at
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.lock import LockView, lock_view
+from shadowd.console.master import MasterView, master_view
+from shadowd.console.outlook import outlook
 from shadowd.console.records import HostRecord, clean
-from shadowd.console.rows import HostRow, earliest, is_fresh, row
+from shadowd.console.rows import BIDDING, HostRow, earliest, is_fresh, row
 from shadowd.core.ledger import Ledger
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
-from shadowd.core.values import ClaimReason, NoticeKind, Pause, Protection, Unknown
-
-_BEGINNINGS: Final = {
-    ClaimReason.SILENCE: "took over after silence",
-    ClaimReason.DEATH_NOTICE: "took over after a death notice",
-    ClaimReason.TAKEOVER: "took over for an operator",
-    ClaimReason.MIGRATE: "moved there by an operator",
-    ClaimReason.RESTART: "restarted there by its guard",
-    ClaimReason.ADOPTED: "found running and adopted",
-}
-
-
-class MasterView(NamedTuple):
-    """Who the master is, as far as anybody can say."""
-
-    host: str
-    """Empty where nobody is known to be master."""
-    since: float | None
-    epoch: int | None
-    text: str
-    stopped: bool = False
-    """Shut down on purpose: nobody but a person starts it."""
+from shadowd.core.values import Pause, Protection, Unknown
 
 
 class BeatView(NamedTuple):
@@ -57,6 +39,8 @@ class ProtectionView(NamedTuple):
 
     level: str
     text: str
+    bystander: bool = False
+    """The daemon on the master's host lives, and its guard does not: the master was started past it."""
 
 
 class CellView(NamedTuple):
@@ -74,6 +58,8 @@ class CellView(NamedTuple):
     earliest: float
     master: MasterView
     beat: BeatView
+    takeover: str
+    """What happens next while the master is silent or gone, and while a takeover runs; else empty."""
     lock: LockView | None
     pause: str
     protection: ProtectionView
@@ -91,8 +77,10 @@ def project(gathered: Gathered) -> CellView:
     beat = _beat(reached, records, gathered.now)
     stale_after = freshest.durations.get("stale_after", 240.0) if freshest else 240.0
     moving = beat.age is not None and beat.age < stale_after
-    master = _master(reached, freshest, gathered.now)
+    master = master_view(reached, records.values(), gathered.now)
     lock = lock_view(reached, freshest, moving=moving) if reached else None
+    hold = _hold(reached, lock, master)
+    rows = _rows(gathered, reached, known, master.host, hold)
     return CellView(
         name=gathered.cell,
         kind=gathered.kind,
@@ -104,13 +92,14 @@ def project(gathered: Gathered) -> CellView:
         earliest=earliest(freshest) if freshest else 840.0,
         master=master,
         beat=beat,
+        takeover=outlook(rows, hold, gathered.now, beating=moving and bool(master.host)),
         lock=lock,
         pause=_pause(reached, gathered.now),
         protection=_protection(master.host, records, freshest, gathered.now)
         if reached
         else ProtectionView("unknown", "the shared directory cannot be looked at"),
         epoch=_epoch(reached, freshest),
-        rows=_rows(gathered, reached, known, master.host, _hold(reached, lock, master)),
+        rows=rows,
     )
 
 
@@ -149,7 +138,8 @@ def _rows(
     # Where nothing shared can be read, a host without a record is no finding.
     seen = {gathered.host, *([master] if master else [])} if shared else set[str]()
     others = sorted({*known, *seen} - ranks.keys())
-    return tuple(
+    claimed = _open_claims(shared)
+    rows = [
         row(
             clean(host),
             known.get(host),
@@ -158,40 +148,29 @@ def _rows(
             now=gathered.now,
             spool=shared.spool if shared else "",
             hold=hold,
+            claimed=claimed.get(host),
         )
         for host in [*ranks, *others]
-    )
+    ]
+    return tuple(_beside_a_bidder(rows))
 
 
-def _master(shared: Shared | None, freshest: HostRecord | None, now: float) -> MasterView:
-    if shared is None:
-        if freshest is None:
-            return MasterView("", None, None, "unknown")
-        host = freshest.master or freshest.active
-        return MasterView(
-            host, None, freshest.epoch, f"as {freshest.host} saw it at {at(freshest.wall, now)}"
-        )
-    active = "" if isinstance(shared.active, Unknown) else str(shared.active)
-    last = shared.ledger.last_confirmed if isinstance(shared.ledger, Ledger) else None
-    if last is None or isinstance(last.claim, Unknown):
-        if not active:
-            return MasterView("", None, None, "none: act_qmaster names no host")
-        return MasterView(active, None, None, "by act_qmaster; shadowd did not start it")
-    claim = last.claim
-    if last.outcome is None:
-        differs = f"; act_qmaster names {active}" if active and active != claim.host else ""
-        return MasterView(clean(claim.host), claim.wall, last.epoch, f"{_BEGINNINGS[claim.reason]}{differs}")
-    text = _ended(last.outcome, clean(claim.host), last.epoch)
-    return MasterView("", None, last.epoch, text, stopped=last.outcome is NoticeKind.STOPPED)
+def _beside_a_bidder(rows: list[HostRow]) -> Iterator[HostRow]:
+    """Correct what the others reported before one of them began to take over."""
+    bidder = next((each.host for each in rows if each.fresh and each.state in BIDDING), None)
+    for each in rows:
+        waits = bidder and each.fresh and each.state == State.STALE.value and not each.runs_master
+        yield each._replace(does=f"waits: {bidder} is taking over") if waits else each
 
 
-def _ended(outcome: NoticeKind, host: str, epoch: int) -> str:
-    how = {
-        NoticeKind.STOPPED: "was shut down on purpose; only a person starts it again",
-        NoticeKind.DIED: "died; a shadow takes over",
-        NoticeKind.STEPPED_DOWN: "stepped down for another",
-    }.get(outcome, "failed")
-    return f"none: the master of epoch {epoch} on {host} {how}"
+def _open_claims(shared: Shared | None) -> dict[str, int]:
+    """Return the epoch that each host holds without its master being confirmed: a launch under way."""
+    ledger = shared.ledger if shared and isinstance(shared.ledger, Ledger) else Ledger()
+    return {
+        str(record.claim.host): record.epoch
+        for record in ledger.records
+        if record.open and not record.confirmed and not isinstance(record.claim, Unknown)
+    }
 
 
 def _beat(shared: Shared | None, records: dict[str, HostRecord], now: float) -> BeatView:
@@ -219,7 +198,7 @@ def moved_text(view: CellView) -> str:
     if beat.moved is None:
         return "nobody watched it move"
     if beat.at_least:
-        return f"moved since {ago(beat.moved, view.now)}, the last word of {beat.seen_by}"
+        return f"moved since {beat.seen_by} looked at {ago(beat.moved, view.now)}"
     return f"moved {ago(beat.moved, view.now)}, seen by {beat.seen_by}"
 
 
@@ -241,13 +220,16 @@ def _protection(
     if freshest.protection == Protection.FENCED.value:
         return ProtectionView(Protection.FENCED.value, "an old master's host is fenced before a launch")
     guard = records.get(master)
-    if guard and guard.state == State.ACTIVE.value and is_fresh(guard, now) and guard.io_stuck is None:
+    alive = guard is not None and is_fresh(guard, now) and guard.io_stuck is None
+    if guard and alive and guard.state == State.ACTIVE.value:
         return ProtectionView(Protection.GUARDED.value, f"the guard on {clean(master)} lives")
     if not master:
         return ProtectionView(Protection.NONE.value, "there is no master to guard")
-    return ProtectionView(
-        Protection.NONE.value, f"no sign of life of a guard on {clean(master)}: timers and probe only"
-    )
+    if guard and alive and guard.state in BIDDING:
+        return ProtectionView(Protection.NONE.value, "guarded as soon as the new master runs", bystander=True)
+    # A daemon that rests beside the master of its own host did not start it, and guards only its own.
+    why = "shadowd did not start this master" if alive else f"no sign of life of a guard on {clean(master)}"
+    return ProtectionView(Protection.NONE.value, f"{why}: timers and probe only", bystander=alive)
 
 
 def _pause(shared: Shared | None, now: float) -> str:

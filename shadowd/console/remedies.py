@@ -7,14 +7,32 @@ directory. This module refuses to advise anything that could make a second maste
 
 from shadowd.core.reasons import Reason
 
+START = (
+    "Start it: /etc/init.d/sgemaster start -shadowd (under systemd: systemctl start shadowd). If it does not "
+    "stay, its log says why: /var/log/shadowd/shadowd.log (journalctl -u shadowd)."
+)
+RESTART = "Restart it: /etc/init.d/sgemaster restart -shadowd (under systemd: systemctl restart shadowd)."
+STATUS = (
+    "Is that host up? There: /etc/init.d/sgemaster status -shadowd (under systemd: systemctl status "
+    "shadowd), then shadowd status."
+)
+START_GUARD = "Run shadowd on the master's host too: its guard stops a master that was replaced."
+HAND_OVER = (
+    "It is as safe as with sge_shadowd. To have the master guarded let shadowd start it, in a maintenance "
+    'window: RUNBOOK.md, "Adopting beside a running sge_shadowd".'
+)
+
 _NOTHING = "Nothing to do."
 _WAIT = "Wait: it goes on by itself."
-_WRITABLE = "See that SPOOL/shadowd/DIR can be written from that host: space, rights, mount."
-_LOOK_AT_LOG = "Read the new master's messages in SPOOL and the output of shadowd's own log on that host."
+_ELSEWHERE = "Nothing to do here: look at the host that holds the claim."
+_WRITABLE = "See that SPOOL/shadowd/DIR can be written from that host: space, rights, mount. Then it goes on."
+_LOGS = "Read SPOOL/messages and, on that host, the *.master.log in /run/shadowd."
+_KILL = "kill -KILL it, never TERM: a clean exit would leave a lock and switch failover off."
 
 REMEDIES: dict[Reason, str] = {
     Reason.STARTED: _NOTHING,
-    Reason.BEATING: _NOTHING,
+    Reason.BEATING: "Nothing to do. If that master shall end: sgemaster stop on its host, or sgemaster "
+    "-migrate on the new one.",
     Reason.BEAT_MOVED: _NOTHING,
     Reason.SILENT: "Look at the master's host: is the master running, can it write SPOOL/heartbeat?",
     Reason.DELAY_OVER: _WAIT,
@@ -22,57 +40,66 @@ REMEDIES: dict[Reason, str] = {
     Reason.ASKED: _NOTHING,
     Reason.ALL_CLEAR: _WAIT,
     Reason.WON: _WAIT,
-    Reason.LOST: "Nothing to do here: look at the host that holds the claim.",
+    Reason.LOST: _ELSEWHERE,
     Reason.CLAIM_UNKNOWN: _WRITABLE.replace("DIR", "claims"),
-    Reason.ACTIVE_CHANGED: "See who started a master on the host that act_qmaster names; stop the wrong one.",
-    Reason.RESUMED: _WAIT,
-    Reason.SUPERSEDED: "Nothing to do here: look at the host that holds the later claim.",
+    Reason.SUPERSEDED: _ELSEWHERE,
+    Reason.ACTIVE_CHANGED: "See who started a master on the host that act_qmaster names, and decide which "
+    f"master is right. The other one: {_KILL}",
     Reason.LICENCE_OVER: "It bids again by itself. If it recurs, the file server or fence command is slow.",
     Reason.ACCOUNTED: _WAIT,
-    Reason.CONFIRMED: "Nothing to do. Find out why the old master ended before its host goes back to work.",
+    Reason.CONFIRMED: "Nothing to do now. Find out why the old master ended before its host serves again.",
+    Reason.RESUMED: _WAIT,
     Reason.ATTACHED: _NOTHING,
-    Reason.LAUNCH_FAILED: "Start the master by hand on that host to see its error: program, port, rights. "
-    + _LOOK_AT_LOG,
-    Reason.LAUNCH_TIMEOUT: _LOOK_AT_LOG + " A large spool may need a longer launch_timeout.",
+    Reason.LAUNCH_FAILED: "It is tried again by itself. On that host: is sge_qmaster in binary_path, is its "
+    f"port free (ss -ltnp)? {_LOGS} Or, on a healthy shadow host: shadowd takeover",
+    Reason.LAUNCH_TIMEOUT: f"It is tried again by itself. {_LOGS} A large spool may need a longer "
+    "launch_timeout.",
     Reason.NOTICE_FAILED: _WRITABLE.replace("DIR", "notices"),
     Reason.LOOKING: "Wait for the first check. If it stays, the reads of SPOOL do not come back.",
-    Reason.CELL_UNREADABLE: "See that SPOOL/shadowd/claims can be listed from this host: mounted, rights.",
+    Reason.CELL_UNREADABLE: "See that SPOOL/shadowd/claims can be listed from that host: mounted, rights.",
     Reason.LEDGER_DOUBT: "Move the named files out of SPOOL/shadowd/claims and notices once you know whose "
-    "they are; never a numbered claim of this cell.",
+    "they are; never a numbered claim of this cell. If a newer release wrote them, upgrade this host.",
     Reason.LEDGER_SHRANK: "Restore SPOOL/shadowd from before, or restart shadowd on every host, the master's "
     "first, when you are sure that exactly one master runs.",
-    Reason.LOCKED: "After a shutdown start the master with the startup script. If nobody shut it down and no "
-    "other shadow is at work, remove SPOOL/lock.",
+    Reason.LOCKED: "After a shutdown: sgemaster start. If nobody shut it down and no sge_shadowd is at work, "
+    "remove SPOOL/lock.",
     Reason.LOCK_UNKNOWN: "See what SPOOL/lock is (ls -ld): it must be absent or a small regular file.",
-    Reason.BEAT_UNKNOWN: "See that SPOOL/heartbeat is a small file with one number and can be read from this "
-    "host. A running master writes it again within a minute.",
-    Reason.ACTIVE_UNKNOWN: "Write the master's host name into act_qmaster in the cell's common directory; "
-    "see that the name resolves.",
-    Reason.NOT_A_SHADOW: "Add the host to shadow_masters in the cell's common directory if it is to serve.",
+    Reason.BEAT_UNKNOWN: "See that SPOOL/heartbeat is a small file with one number and can be read from that "
+    "host. A running master writes it again within a minute; without a master: sgemaster start.",
+    Reason.ACTIVE_UNKNOWN: "Empty for a moment while a master starts is normal. Else write the master's host "
+    "name into act_qmaster in the cell's common directory, and see that it has an address (getent hosts).",
+    Reason.NOT_A_SHADOW: "Add the host to shadow_masters in the cell's common directory if it is to serve; "
+    "if it is there, see observer in its configuration.",
     Reason.SHADOWS_UNKNOWN: "Put the shadow hosts, one a line, into shadow_masters in the cell's common "
     "directory.",
     Reason.PAUSED: "When the maintenance is over, remove SPOOL/shadowd/pause.json.",
     Reason.PAUSE_UNKNOWN: "Repair or remove SPOOL/shadowd/pause.json.",
-    Reason.SHUT_DOWN: "Start the master with the startup script; or, once no SPOOL/lock lies there, with: "
-    "shadowd takeover",
-    Reason.RESIDENT: "Stop the master that runs on this host outside shadowd, if it is the wrong one.",
-    Reason.MASTER_ANSWERS: "Look at the master: it answers but does not write SPOOL/heartbeat (disk full, "
-    "rights, hung file system?).",
+    Reason.SHUT_DOWN: "If it was not meant: sgemaster start on the master's host; or, once no SPOOL/lock "
+    "lies there, on a shadow host: shadowd takeover",
+    Reason.RESIDENT: "Nothing to do where act_qmaster names that host. Else this master is an intruder that "
+    f"may write into SPOOL: {_KILL}",
+    Reason.MASTER_ANSWERS: "On the master's host find out why it does not write SPOOL/heartbeat: disk full, "
+    "rights, hung mount, frozen in part? If it is useless: sgemaster restart there.",
     Reason.LEASE_RUNS: _WAIT,
     Reason.WINDOW_OPEN: _WAIT,
-    Reason.BACKING_OFF: _WAIT + " Find out why the last attempt failed: " + _LOOK_AT_LOG,
+    Reason.BACKING_OFF: "It tries again by itself at that time; shadowd takeover does not wait for it. Find "
+    f"out why it failed. {_LOGS}",
     Reason.OWES_OUTCOME: _WRITABLE.replace("DIR", "notices"),
     Reason.GUARDING: _NOTHING,
     Reason.LEASE_OVER: "See why SPOOL could not be read or written from the master's host: network, file "
-    "server, frozen host.",
-    Reason.MASTER_ENDED: "A shadow takes over by itself. Read the master's messages in SPOOL for the cause.",
-    Reason.SHUT_DOWN_HERE: "Start the master with the startup script when it shall run again.",
+    "server, frozen host. The shadows take over by themselves.",
+    Reason.MASTER_ENDED: "A shadow takes over by itself. Read SPOOL/messages for the cause; also core "
+    "files and dmesg.",
+    Reason.SHUT_DOWN_HERE: "When it shall run again: sgemaster start.",
     Reason.UNKILLABLE: "Processes hang in the kernel (ps: state D). Reset that host; until then no other "
     "master is safe.",
-    Reason.BROKEN: "The daemon met a bug in itself and begins this cell anew; report the logged line.",
-    Reason.IO_STUCK: "See that the file server of SPOOL is up and reachable from that host.",
-    Reason.IO_RESUMED: _NOTHING,
     Reason.SCHEDULER_FAILED: "Start the scheduler by hand on that host to see its error.",
+    Reason.BROKEN: "The daemon met a bug in itself and begins this cell anew. Keep the logged line "
+    "for a report.",
+    Reason.IO_STUCK: "The line says what hangs. The shared directory: see that the file server of SPOOL is "
+    "up and reachable from that host (timeout 10 ls SPOOL; dmesg). The network: name service. Anything else: "
+    "that host's own disk and load.",
+    Reason.IO_RESUMED: _NOTHING,
 }
 
 

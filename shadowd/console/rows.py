@@ -30,10 +30,15 @@ NO_NEWS: Final = frozenset({Reason.BEATING.value, Reason.LEASE_RUNS.value})
 """Refusals that every healthy standby has, because the master lives."""
 _UNLESS: Final = "unless the heartbeat moves"
 BIDDING: Final = {
-    State.VERIFYING.value: "looks at everything once more, then claims",
-    State.CLAIMING.value: "bids for the next epoch",
-    State.ACCOUNTING.value: "waits until everyone who might run a master is accounted for",
-    State.LAUNCHING.value: "starts a master",
+    State.VERIFYING.value: "step 1 of 4: looks at everything once more before it bids for epoch {epoch}",
+    State.CLAIMING.value: "step 2 of 4: bids for epoch {epoch}",
+    State.ACCOUNTING.value: "step 3 of 4: has won epoch {epoch} and makes sure that no other master runs",
+    State.LAUNCHING.value: "step 4 of 4: starts the master of epoch {epoch}",
+}
+"""The steps of a takeover, in order."""
+_LIMITS: Final = {
+    Timer.LICENCE.value: "gives up if the launch has not begun by {due}",
+    Timer.LAUNCH_TIMEOUT.value: "stops it and lets others try if it does not beat by {due}",
 }
 
 
@@ -72,6 +77,8 @@ class HostRow(NamedTuple):
     refusals: tuple[RefusalView, ...] = ()
     eligible: bool = False
     """Would take over if the heartbeat stopped now."""
+    runs_master: bool = False
+    """A master that its shadowd did not start runs there, and act_qmaster agrees."""
     attempts: int = 0
     io_stuck: float | None = None
     version: str = ""
@@ -87,8 +94,13 @@ def row(
     now: float,
     spool: str,
     hold: Reason | None = None,
+    claimed: int | None = None,
 ) -> HostRow:
-    """Make the row of one host; ``hold`` is what keeps the whole cell from failover, seen by us just now."""
+    """Make the row of one host.
+
+    ``hold`` is what keeps the whole cell from failover, seen by us just now; ``claimed`` the epoch that
+    the host holds and has not confirmed.
+    """
     if record is None:
         return HostRow(
             host=host, rank=rank, here=here, problem="no record: no shadowd runs there, or a legacy daemon"
@@ -102,8 +114,10 @@ def row(
     guarding = record.state == State.ACTIVE.value
     if hold and not guarding and all(refusal.reason != hold.value for refusal in refusals):
         refusals.append(RefusalView(hold.value, hold.text, None, remedy(hold, spool)))
-    hard = any(refusal.reason not in OF_THE_MOMENT for refusal in refusals)
-    does = intent(record, now, hindered=hard)
+    home = at_home(record)
+    expected = OF_THE_MOMENT | {Reason.RESIDENT.value} if home else OF_THE_MOMENT
+    hard = any(refusal.reason not in expected for refusal in refusals)
+    does = intent(record, now, hindered=hard, claimed=claimed)
     return HostRow(
         host=host,
         rank=rank,
@@ -120,7 +134,8 @@ def row(
         timer=record.timer.name if fresh else "",
         due=record.timer.due if fresh else None,
         refusals=tuple(refusals),
-        eligible=fresh and not hard and not guarding and record.io_stuck is None,
+        eligible=fresh and not hard and not guarding and not home and record.io_stuck is None,
+        runs_master=home,
         attempts=record.attempts,
         io_stuck=record.io_stuck,
         version=record.version,
@@ -143,41 +158,71 @@ def earliest(record: HostRecord) -> float:
     return stale_after + (record.durations.get("delay", 600.0) if delayed else 0.0)
 
 
-def intent(record: HostRecord, now: float, *, hindered: bool) -> str:
+def at_home(record: HostRecord) -> bool:
+    """Tell whether a master that shadowd did not start runs there as it should: act_qmaster agrees.
+
+    Where act_qmaster names another host, such a master is an intruder.
+    """
+    resident = any(refusal.reason == Reason.RESIDENT.value for refusal in record.refusals)
+    return resident and record.active == record.host
+
+
+def intent(record: HostRecord, now: float, *, hindered: bool, claimed: int | None = None) -> str:
     """Say what that host will do, and when; ``hindered``: reasons why not follow."""
     if record.io_stuck is not None:
         return f"nothing: its reads of the cell's files hang since {at(record.io_stuck, now)}"
     if record.state in BIDDING:
-        return _bidding(record, now)
+        return _bidding(record, now, claimed)
+    if record.state == State.ACTIVE.value:
+        return _guarding(record, now)
+    if at_home(record):
+        return (
+            "runs the master, which shadowd did not start and does not guard; a host cannot take over from "
+            "itself"
+        )
+    if record.state == State.STALE.value:
+        return _waiting(record, now, hindered=hindered)
+    if record.timer.name == Timer.STALE_AFTER.value and _half_silent(record):
+        what = f"calls the heartbeat stale at {_due(record, now)} unless it moves"
+        return f"{what}, but takes nothing over" if hindered else what
+    if any(refusal.reason == Reason.NOT_A_SHADOW.value for refusal in record.refusals):
+        return "watches only, as an observer"
+    if hindered:
+        return "watches only, takes nothing over"
+    return f"watches; takes over after {span(earliest(record))} of silence"
+
+
+def _half_silent(record: HostRecord) -> bool:
+    """Tell whether the silence is news: a healthy heartbeat has that timer too."""
+    return record.silence > record.durations.get("stale_after", 240.0) / 2
+
+
+def _guarding(record: HostRecord, now: float) -> str:
+    if record.timer.name != Timer.LEASE.value or record.timer.due is None:
+        return "guards the master"
+    return f"guards the master; stops it if its heartbeat does not move by {_due(record, now)}"
+
+
+def _waiting(record: HostRecord, now: float, *, hindered: bool) -> str:
+    """Say when a host that is STALE takes over; its silence does not matter once the master is known dead."""
+    if record.reason == Reason.DEATH_NOTICE.value:
+        ends = [refusal.until for refusal in record.refusals]
+        waits = [end for end in ends if end is not None]
+        when = f"at {ahead(max(waits), now)}" if waits and len(waits) == len(ends) else "at once"
+        return f"would take over {when}, the master is dead, but" if hindered else f"takes over {when}"
     due = _due(record, now)
-    stale_after = record.durations.get("stale_after", 240.0)
-    match record.timer.name:
-        case Timer.LEASE.value if record.timer.due is not None:
-            return f"guards the master; stops it if its heartbeat does not move by {due}"
-        # A healthy heartbeat has that timer too, and it is no news.
-        case Timer.STALE_AFTER.value if record.silence > stale_after / 2:
-            what = f"calls the heartbeat stale at {due} unless it moves"
-            return f"{what}, but takes nothing over" if hindered else what
-        case Timer.TAKEOVER.value:
-            return f"would take over at {due}, but" if hindered else f"takes over at {due} {_UNLESS}"
-        case _ if record.state == State.ACTIVE.value:
-            return "guards the master"
-        case _ if any(refusal.reason == Reason.NOT_A_SHADOW.value for refusal in record.refusals):
-            return "watches only, as an observer"
-        case _ if hindered:
-            return "watches only, takes nothing over"
-        case _:
-            return f"watches; takes over after {span(earliest(record))} of silence"
+    return f"would take over at {due}, but" if hindered else f"takes over at {due} {_UNLESS}"
 
 
 def _due(record: HostRecord, now: float) -> str:
     return "no known time" if record.timer.due is None else ahead(record.timer.due, now)
 
 
-def _bidding(record: HostRecord, now: float) -> str:
-    limit = f"; gives up at {_due(record, now)}"
-    timed = record.timer.name in {Timer.LICENCE.value, Timer.LAUNCH_TIMEOUT.value}
-    return f"{BIDDING[record.state]} (epoch {record.epoch}){limit if timed else ''}"
+def _bidding(record: HostRecord, now: float, claimed: int | None) -> str:
+    """Name the step, the epoch and the deadline; the record's own epoch is the last one *listed*."""
+    epoch = claimed if claimed is not None else record.epoch + 1
+    limit = _LIMITS.get(record.timer.name, "").format(due=_due(record, now))
+    return f"takes over, {BIDDING[record.state].format(epoch=epoch)}{'; ' if limit else ''}{limit}"
 
 
 def _refusal(refusal: RefusalRecord, spool: str) -> RefusalView:

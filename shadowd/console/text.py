@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from shadowd.console.clock import ago, at, span
+from shadowd.console.clock import ago, at, span, times
 from shadowd.console.health import Health, Item, gravest_first, worst
 from shadowd.console.project import CellView, moved_text
 from shadowd.console.records import clean
 from shadowd.console.report import Report, overall
-from shadowd.console.rows import NO_NEWS, HostRow
+from shadowd.console.rows import BIDDING, NO_NEWS, HostRow
+from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 
 WIDTH: Final = 80
@@ -23,12 +24,16 @@ _LABEL: Final = 12
 _VERDICT: Final = 10
 _HOST: Final = 24
 _LONGEST: Final = 4000
+_SHOWN: Final = 2
+"""Problems of a cell that the overview of many cells spells out."""
 _QUANTITY: Final = re.compile(r"(\d) (s|min|h|d)\b")
 """A number and its unit stay on one line."""
 
 
-def status(reports: Sequence[Report]) -> str:
-    """Return the whole of ``shadowd status``."""
+def status(reports: Sequence[Report], *, compact: bool = False) -> str:
+    """Return the whole of ``shadowd status``; ``compact`` gives each cell a line and what is wrong."""
+    if compact and len(reports) > 1:
+        return "\n".join(_overview(reports))
     return "\n\n".join("\n".join(_cell(report)) for report in reports)
 
 
@@ -91,6 +96,8 @@ def _cell(report: Report) -> Iterable[str]:
         yield from _labelled("files", view.unreached)
     yield from _labelled("master", _master(view))
     yield from _labelled("heartbeat", _beat(view))
+    if view.takeover:
+        yield from _labelled("takeover", view.takeover)
     if view.lock:
         since = f"since {ago(view.lock.since, view.now)}" if view.lock.since is not None else ""
         owner = f"owner {view.lock.owner}" if view.lock.owner else ""
@@ -107,6 +114,35 @@ def _cell(report: Report) -> Iterable[str]:
         yield ""
     for item in bad:
         yield from _item(item)
+
+
+def _overview(reports: Sequence[Report]) -> Iterable[str]:
+    now = reports[0].view.now
+    yield f"{len(reports)} cells, seen at {at(now, now)}; all of one: shadowd status --cell NAME"
+    yield ""
+    names = min(_HOST, max([len(report.view.name) for report in reports] + [4])) + 2
+    hosts = min(_HOST, max([len(_master_name(report.view)) for report in reports] + [6])) + 2
+    yield f"{'VERDICT':<{_VERDICT}}{'CELL':<{names}}{'MASTER':<{hosts}}HEARTBEAT, TAKEOVER"
+    for report in gravest_first(reports):
+        view = report.view
+        head = f"{report.health.name:<{_VERDICT}}{clean(view.name):<{names}}{_master_name(view):<{hosts}}"
+        age = f"moved {span(view.beat.age)} ago" if view.beat.age is not None else "unknown"
+        yield from _wrapped(f"{age}; {view.takeover or _ready(view)}", " " * len(head), head)
+        yield from _worst_of(report)
+
+
+def _worst_of(report: Report) -> Iterable[str]:
+    bad = [item for item in gravest_first(report.items) if item.health is not Health.OK]
+    worst_ones = [item for item in bad if item.health is report.health][:_SHOWN]
+    for item in worst_ones:
+        yield from _wrapped(f"{item.name}: {item.text}", " " * (_VERDICT + 2), f"{'':<{_VERDICT}}- ")
+    if len(bad) > len(worst_ones):
+        yield f"{'':<{_VERDICT}}- and {len(bad) - len(worst_ones)} more"
+
+
+def _master_name(view: CellView) -> str:
+    silent = view.beat.age is not None and view.beat.age >= view.stale_after
+    return f"{view.master.host}{' (SILENT)' if silent else ''}" if view.master.host else "none"
 
 
 def _rows(view: CellView) -> Iterable[str]:
@@ -134,12 +170,14 @@ def _what(row: HostRow, view: CellView) -> Iterable[str]:
     if not row.fresh:
         return
     for refusal in row.refusals:
+        if row.state in BIDDING or (row.runs_master and refusal.reason == Reason.RESIDENT.value):
+            continue
         if row.state == State.STANDBY.value and refusal.reason in NO_NEWS:
             continue
         until = f" (until {at(refusal.until, view.now)})" if refusal.until is not None else ""
         yield f"- {refusal.text}{until}"
     if row.attempts:
-        yield f"{row.attempts} failed attempts in a row"
+        yield f"failed to start a master {times(row.attempts)}"
 
 
 def _name(row: HostRow) -> str:
@@ -152,8 +190,7 @@ def _master(view: CellView) -> str:
         return master.text
     since = f" since {ago(master.since, view.now)}" if master.since is not None else ""
     epoch = f", epoch {master.epoch}" if master.epoch is not None else ""
-    silent = view.beat.age is not None and view.beat.age >= view.stale_after
-    return f"{master.host}{' (SILENT)' if silent else ''}{since}{epoch} ({master.text})"
+    return f"{_master_name(view)}{since}{epoch} ({master.text})"
 
 
 def _beat(view: CellView) -> str:

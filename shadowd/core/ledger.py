@@ -49,7 +49,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The epochs in ascending order: older ones that nobody closed, and all from the last confirmed one on."""
+    """The epochs in ascending order: the older ones left open, and all from the last confirmed one on."""
 
     records: tuple[EpochRecord, ...] = ()
     doubts: tuple[Unknown, ...] = ()

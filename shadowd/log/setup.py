@@ -55,12 +55,14 @@ def pick_style(descriptor: int, environ: Mapping[str, str]) -> Style:
 class Logs:
     """The sinks in use, and the logger that structlog writes to."""
 
-    def __init__(self, descriptor: int, style: Style, file: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, descriptor: int, style: Style, file: Path | None, environ: Mapping[str, str], *, silent: bool
+    ) -> None:
         self.style = style
         self._lock = threading.Lock()
-        self._outputs: list[tuple[Sink, Render]] = [
-            (StreamSink(descriptor), _renderer(style, descriptor, environ))
-        ]
+        self._stream = StreamSink(descriptor)
+        self._render = _renderer(style, descriptor, environ)
+        self._outputs: list[tuple[Sink, Render]] = [] if silent else [(self._stream, self._render)]
         self._file = FileSink(file, self._unwritable) if file else None
         if self._file:
             self._outputs.append((self._file, _as_json))
@@ -83,10 +85,9 @@ class Logs:
     debug = info = warning = error = critical = msg
 
     def _unwritable(self, problem: str) -> None:
-        sink, render = self._outputs[0]
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         fields = {"event": "log.unwritable", "level": "warning", "detail": problem, "timestamp": stamp}
-        sink.write(render(fields))
+        self._stream.write(self._render(fields))
 
 
 def set_up(
@@ -96,10 +97,15 @@ def set_up(
     file: Path | None = None,
     style: Style | None = None,
     minimum: Level = Level.INFO,
+    silent: bool = False,
 ) -> Logs:
-    """Configure structlog for this process; returns the sinks for SIGHUP and the end."""
+    """Configure structlog for this process; returns the sinks for SIGHUP and the end.
+
+    ``silent``: the descriptor hears only that the file cannot be written; for a start from a terminal that
+    belongs to somebody else afterwards.
+    """
     environ = os.environ if environ is None else environ
-    logs = Logs(descriptor, style or pick_style(descriptor, environ), file, environ)
+    logs = Logs(descriptor, style or pick_style(descriptor, environ), file, environ, silent=silent)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

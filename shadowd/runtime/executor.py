@@ -66,6 +66,8 @@ class Lane(Enum):
 
     SHARED = "shared directory"
     LOCAL = "local processes"
+    LOOKS = "process table"
+    """Not among the local processes: a look that hangs must not keep a guard from stopping its master."""
     NETWORK = "network"
     STATE = "local state file"
     RECORDS = "records for people"
@@ -78,7 +80,9 @@ def lane_of(action: Request) -> Lane:
     match action:
         case Probe():
             return Lane.NETWORK
-        case Launch() | LaunchScheduler() | Inspect() | StopPair():
+        case Inspect():
+            return Lane.LOOKS
+        case Launch() | LaunchScheduler() | StopPair():
             # A stop must wait for a launch that hangs, or the launch would survive it.
             return Lane.LOCAL
         case _:

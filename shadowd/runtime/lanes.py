@@ -1,14 +1,15 @@
 """The lanes of one cell: in each, one job at a time and in order; whichever hangs, the others go on.
 
-A lane that did not answer within ``io_timeout`` is *stuck*: nothing more is sent into it, its backlog is
-bounded, and people are told since when. Its answer, should it still come, is used like any other; the
-machines date their reads themselves.
+A lane that did not answer within ``io_timeout`` (the network: ``probe_timeout`` more) is *stuck*: nothing
+more is sent into it, its backlog is bounded, and people are told since when. Its answer, should it still
+come, is used like any other; the machines date their reads themselves.
 """
 
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
+from shadowd.core.timing import Timing
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.ports import Clock
 from shadowd.runtime.executor import Lane
@@ -34,12 +35,14 @@ class Lanes:
         *,
         submit: Callable[[Job], None],
         post: Callable[[Job], None],
-        timeout: Seconds,
+        timing: Timing,
     ) -> None:
         self._clock = clock
         self._submit = submit
         self._post = post
-        self._timeout = timeout
+        self._timeouts = dict.fromkeys(Lane, timing.io_timeout)
+        # A probe may take all of its own time limit, and is not stuck then.
+        self._timeouts[Lane.NETWORK] = Seconds(timing.io_timeout + timing.probe_timeout)
         self._tracks = {lane: _Track() for lane in Lane}
 
     def send(self, lane: Lane, job: Callable[[], Job], *, droppable: bool = False) -> None:
@@ -59,19 +62,23 @@ class Lanes:
         if track.since is None:
             self._next(track)
 
+    def busy(self, lane: Lane) -> bool:
+        """Tell whether a job of this lane is under way."""
+        return self._tracks[lane].since is not None
+
     def stuck(self, now: Instant) -> dict[Lane, Instant]:
         """Return the lanes that hang, each with the moment since when."""
         return {
             lane: track.since
             for lane, track in self._tracks.items()
-            if track.since is not None and now >= track.since + self._timeout
+            if track.since is not None and now >= track.since + self._timeouts[lane]
         }
 
     def deadline(self, known: Container[Lane]) -> Instant:
         """Return when the next lane counts as stuck; it may be past, until it is among the ``known`` ones."""
         return min(
             (
-                Instant(track.since + self._timeout)
+                Instant(track.since + self._timeouts[lane])
                 for lane, track in self._tracks.items()
                 if track.since is not None and lane not in known
             ),

@@ -5,6 +5,7 @@ The loop holds the only queue between threads. The service manager's watchdog is
 nowhere else, because only this thread's health means anything.
 """
 
+import heapq
 import queue
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from shadowd.runtime.runner import Runner
 from shadowd.runtime.workers import Job
 
 _LONGEST = Seconds(5)
-"""The loop wakes at least this often, to feed the service manager's watchdog."""
+"""The loop wakes at least this often."""
 _WORDS = 10_000
 """Words taken in one turn, so that a flood cannot keep the cells from their turn."""
 
@@ -22,17 +23,32 @@ _WORDS = 10_000
 class Loop:
     """Runs many cells until it is told to stop."""
 
-    def __init__(self, clock: Clock, waker: Waker, *, alive: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        waker: Waker,
+        *,
+        alive: Callable[[], None],
+        longest: float = _LONGEST,
+    ) -> None:
         self._clock = clock
         self._waker = waker
         self._alive = alive
-        self._words: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._longest = Seconds(min(longest, _LONGEST))
+        """A service manager with less patience is fed more often."""
+        self._words: queue.SimpleQueue[tuple[Job, str | None]] = queue.SimpleQueue()
         self._stopping = False
         self.runners: dict[str, Runner] = {}
+        self._agenda: list[tuple[Instant, str]] = []
+        """A heap of dates; one that is not its runner's present date any more is passed over."""
+        self._due: dict[str, Instant] = {}
 
-    def post(self, word: Job) -> None:
-        """Run this on the decision thread soon. Any thread may call it."""
-        self._words.put(word)
+    def post(self, word: Job, runner: str | None = None) -> None:
+        """Run this on the decision thread soon. Any thread may call it.
+
+        ``runner`` names the only one whose dates the word can change; None: any.
+        """
+        self._words.put((word, runner))
         self._waker.wake()
 
     def stop(self) -> None:
@@ -49,16 +65,52 @@ class Loop:
     def turn(self) -> None:
         """Take one turn."""
         self._alive()
+        changed: set[str | None] = set()
         for _ in range(min(self._words.qsize(), _WORDS)):
-            self._words.get_nowait()()
-        now = self._clock.now()
-        for runner in tuple(self.runners.values()):
-            if runner.deadline() <= now:
-                runner.turn()
+            word, name = self._words.get_nowait()
+            word()
+            changed.add(name)
+        self._enter_all(changed)
+        for name in self._overdue(self._clock.now()):
+            self.runners[name].turn()
+            self._enter(name)
 
     def patience(self) -> Seconds:
         """Return how long the loop may sleep before its next turn."""
         if not self._words.empty() or self._stopping:
             return Seconds(0)
-        due = min((runner.deadline() for runner in self.runners.values()), default=NEVER)
-        return Seconds(max(0.0, min(_LONGEST, Instant(due) - self._clock.now())))
+        self._enter_all(set())
+        while self._agenda and self._due.get(self._agenda[0][1]) != self._agenda[0][0]:
+            heapq.heappop(self._agenda)
+        due = self._agenda[0][0] if self._agenda else NEVER
+        return Seconds(max(0.0, min(self._longest, due - self._clock.now())))
+
+    def _enter_all(self, changed: set[str | None]) -> None:
+        """Enter the runners whose dates may have changed, and those that came or went."""
+        if None in changed or self.runners.keys() != self._due.keys():
+            changed = {*self.runners, *self._due}
+        for name in changed:
+            self._enter(name)
+
+    def _enter(self, name: str | None) -> None:
+        """Put a runner's present date into the agenda: with a thousand cells nobody asks each, each turn."""
+        if name is None:
+            return
+        runner = self.runners.get(name)
+        if runner is None:
+            self._due.pop(name, None)
+            return
+        due = runner.deadline()
+        if self._due.get(name) != due:
+            self._due[name] = due
+            heapq.heappush(self._agenda, (due, name))
+
+    def _overdue(self, now: Instant) -> tuple[str, ...]:
+        """Take the runners out of the agenda that have something to do by now, each once."""
+        names: dict[str, None] = {}
+        while self._agenda and self._agenda[0][0] <= now:
+            due, name = heapq.heappop(self._agenda)
+            if self._due.get(name) == due and name in self.runners:
+                del self._due[name]
+                names[name] = None
+        return tuple(names)

@@ -82,6 +82,16 @@ class Runner:
         """Return what the machines think; None while they are about to begin anew."""
         return None if self._cell is None else self._cell.snapshot()
 
+    def retire(self) -> None:
+        """Decide nothing any more: what is under way ends, and its answer is dropped."""
+        self._cell = None
+        self._reborn_at = NEVER
+
+    @property
+    def launching(self) -> bool:
+        """True while a call that may start or stop processes is under way."""
+        return self._lanes.busy(Lane.LOCAL)
+
     def in_background(self, job: Job) -> None:
         """Run a job that writes for people only; dropped while its lane is full."""
         self._post(Lane.RECORDS, job)

@@ -14,6 +14,8 @@ from enum import Enum
 
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
+    NEVER,
+    OUTCOMES,
     Claim,
     Epoch,
     Host,
@@ -69,6 +71,8 @@ class Fault:
 FAILS = Fault(done=False, known=False)
 LOST = Fault(done=True, known=False)
 HANGS = Fault(done=False, known=True)
+DONE_BUT_HANGS = Fault(done=True, known=True, late=Seconds(NEVER))
+"""The server did it and went away: no answer until it is back."""
 
 
 def late(seconds: float) -> Fault:
@@ -98,8 +102,8 @@ class Disk:
                 EpochRecord(epoch, claim, self.notices.get(epoch, frozenset()))
                 for epoch, claim in sorted(self.claims.items())
             ]
-            first = max((record.epoch for record in records if record.confirmed), default=0)
-            self._ledger = Ledger(tuple(record for record in records if record.epoch >= first))
+            first = max((record.epoch for record in records if record.launched), default=0)
+            self._ledger = Ledger(tuple(record for record in records if record.epoch >= first or record.open))
         return self._ledger
 
     def link_claim(self, claim: Claim) -> Claim:
@@ -107,10 +111,14 @@ class Disk:
         self._ledger = None
         return self.claims.setdefault(claim.epoch, claim)
 
-    def link_notice(self, epoch: Epoch, kind: NoticeKind) -> None:
-        """Create the notice."""
+    def link_notice(self, epoch: Epoch, kind: NoticeKind) -> Unknown | None:
+        """Create the notice; an epoch that was closed otherwise has its one outcome already."""
+        present = self.notices.get(epoch, frozenset())
+        if kind in OUTCOMES and present & OUTCOMES - {kind}:
+            return Unknown(Problem.UNREADABLE, f"notices/{epoch}.{kind.value}", "closed before")
         self._ledger = None
-        self.notices[epoch] = self.notices.get(epoch, frozenset()) | {kind}
+        self.notices[epoch] = present | {kind}
+        return None
 
     def link_lock(self, epoch: Epoch, nonce: str) -> Lock:
         """Create the lock of a claim, over one of a lower epoch; return what lies there now."""

@@ -187,7 +187,7 @@ class SimHost:
         return Runner(
             make=lambda now: self._make(seat.cell, self.timing, policy, now),
             executor=Executor(ports),
-            lanes=Lanes(self, submit=self.submit, post=loop.post, timeout=self.timing.io_timeout),
+            lanes=Lanes(self, submit=self.submit, post=loop.post, timing=self.timing),
             clock=self,
             journal=seat,
             outlet=seat,

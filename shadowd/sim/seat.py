@@ -5,6 +5,7 @@ a job that has to wait can be run again (``sim.job``), and where a daemon may be
 operations.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -242,6 +243,9 @@ class Seat:
         answer = job.record(value if fault.known else failure)
         self._home.operated(self.cell, op)
         takes = self._home.timing.probe_timeout if answer is ProbeOutcome.SILENT else fault.late
+        if math.isinf(takes):
+            self.view.wait(self._home.resumption(job))
+            raise Suspended
         if takes:
             self._home.soon(takes, self._home.resumption(job))
             raise Suspended

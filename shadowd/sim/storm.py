@@ -15,7 +15,7 @@ from random import Random
 
 from shadowd.core.timing import Timing
 from shadowd.core.values import OUTCOMES, NoticeKind, Seconds
-from shadowd.sim.disk import FAILS, HANGS, LOST, Fault, Op, late
+from shadowd.sim.disk import DONE_BUT_HANGS, FAILS, HANGS, LOST, Fault, Op, late
 from shadowd.sim.host import Maker, SimHost, real_machines
 from shadowd.sim.master import Program
 from shadowd.sim.world import World
@@ -175,21 +175,29 @@ class Storm:
         self._until(300, view.heal)
 
     def _garble(self, host: SimHost) -> None:
-        """Let a share of a host's operations fail, lose their replies or answer late."""
+        """Let a share of a host's operations fail, lose their replies, answer late or hang when done.
+
+        Not what starts and stops processes: a lease cannot end where KILL hangs.
+        """
         view = host.seats[self._world.disk.cell].view
         share = self._random.choice((0.02, 0.2))
 
-        def draw(_op: Op) -> Fault | None:
-            if self._random.random() >= share:
+        def draw(op: Op) -> Fault | None:
+            if self._random.random() >= share or op in (Op.LAUNCH, Op.SCHEDULE, Op.STOP):
                 return None
-            return self._random.choice((FAILS, LOST, late(self._random.uniform(0, 30))))
+            kinds = (FAILS, LOST, late(self._random.uniform(0, 30)), DONE_BUT_HANGS)
+            return self._random.choices(kinds, (3, 3, 3, 1))[0]
+
+        def clear() -> None:
+            view.draw = lambda _op: None
+            view.heal()
 
         view.draw = draw
-        self._until(300, lambda: setattr(view, "draw", lambda _op: None))
+        self._until(300, clear)
 
 
 def weather_report(
-    seed: int, *, rounds: int = 2, weather: Weather | None = None, make: Maker = real_machines
+    seed: int, *, rounds: int = 1, weather: Weather | None = None, make: Maker = real_machines
 ) -> World:
     """Live through the weather of one seed; raise ``VerdictError`` where a promise breaks."""
     random = Random(seed)  # noqa: S311 - replay needs a seed, nobody guesses anything
@@ -207,7 +215,7 @@ def weather_report(
             raise VerdictError(f"no master {limit:.0f} s after the storm", world)
         world.run(60)
         if number < rounds:
-            storm.rage(random.uniform(300, 1500), every=random.choice((20.0, 100.0, 400.0)))
+            storm.rage(random.uniform(400, 1500), every=random.choice((20.0, 100.0, 400.0)))
             storm.calm()
     judge.close()
     return world

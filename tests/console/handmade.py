@@ -82,6 +82,11 @@ class HandMade:
             }  # fmt: skip
             (self.state / "notices" / f"{epoch:010d}.{kind}.json").write_text(json.dumps(notice))
 
+    def forget(self, epoch: int) -> None:
+        """Remove every trace of an epoch."""
+        for path in self.state.glob(f"*/{epoch:010d}.*"):
+            path.unlink()
+
 
 def standard(host: str) -> dict[str, Any]:
     """Return the record of a healthy shadow, or of the guard on h1."""

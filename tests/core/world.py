@@ -99,6 +99,8 @@ class World:
     """What cannot be done, and why."""
     launch: Callable[["World", Host, Epoch], None] | None = None
     """What a launched program does; by default it is a good master at once."""
+    lives: int = 0
+    """How many daemons died so far; each new one draws other nonces."""
 
     def add(self, *records: EpochRecord) -> None:
         """Put epochs on disk."""
@@ -156,7 +158,8 @@ class World:
 
     def _claim(self, host: Host, action: MakeClaim, problem: Unknown | None) -> ClaimAnswered:
         stated = {name: getattr(action, name) for name in action.__slots__ if name != "epoch"}
-        ours = claim(action.epoch, host, **stated)
+        nonce = f"{host}-{action.epoch}" + (f"-{self.lives}" if self.lives else "")
+        ours = claim(action.epoch, host, nonce=nonce, **stated)
         if problem is not None:
             return ClaimAnswered(action.epoch, ours.nonce, problem)
         held = self.records.setdefault(action.epoch, EpochRecord(action.epoch, ours))

@@ -284,7 +284,7 @@ def test_frozen_master_is_probed_within_the_limit(cell: Cell) -> None:
 def test_frozen_guarded_master_is_gone_once_its_guard_is_thawed(cell: Cell) -> None:
     """A master frozen together with its guard, replaced and thawed, is stopped by the guard."""
     started(cell)
-    with shadows(cell, "b", lease=60) as (guard,):
+    with shadows(cell, "b", beat_interval=20, lease=40) as (guard,):
         cell.kill_qmaster("a")
         one_master(cell, "b")
         guard.wait_said("master.confirmed", 60)
@@ -292,7 +292,7 @@ def test_frozen_guarded_master_is_gone_once_its_guard_is_thawed(cell: Cell) -> N
         assert guard.process is not None
         for pid in (guard.process.pid, frozen):
             os.kill(pid, signal.SIGSTOP)
-        with shadows(cell, "c", lease=60) as (ours,):
+        with shadows(cell, "c") as (ours,):
             ours.wait_said("master.confirmed", 170)
             for pid in (guard.process.pid, frozen):
                 os.kill(pid, signal.SIGCONT)

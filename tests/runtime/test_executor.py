@@ -201,9 +201,10 @@ def test_a_claim_carries_who_we_are_and_a_nonce_of_its_own() -> None:
 
 
 def test_what_may_hang_together_shares_a_lane() -> None:
-    """The probe hangs with the network, processes with each other, all else with the shared directory."""
+    """A stop waits for a launch that hangs, and for nothing else."""
     lanes = {type(action): lane_of(action) for action in REQUESTS}
     assert lanes.pop(Probe) is Lane.NETWORK
-    local = {lanes.pop(kind) for kind in (Launch, LaunchScheduler, Inspect, StopPair)}
+    assert lanes.pop(Inspect) is Lane.LOOKS
+    local = {lanes.pop(kind) for kind in (Launch, LaunchScheduler, StopPair)}
     assert local == {Lane.LOCAL}
     assert set(lanes.values()) == {Lane.SHARED}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shadowd.core.timing import Timing
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.runtime.executor import Lane
 from shadowd.runtime.lanes import Lanes
@@ -18,7 +19,12 @@ class Stage:
     done: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.lanes = Lanes(self, submit=self.submitted.append, post=self._post, timeout=Seconds(10))
+        self.lanes = Lanes(
+            self,
+            submit=self.submitted.append,
+            post=self._post,
+            timing=Timing(io_timeout=Seconds(10), probe_timeout=Seconds(7)),
+        )
 
     def now(self) -> Instant:
         """Be the clock."""
@@ -92,6 +98,15 @@ def test_a_lane_without_an_answer_counts_as_stuck_and_comes_back() -> None:
     assert stage.lanes.deadline(()) == Instant(510)
     stage.work()
     assert stage.lanes.deadline(()) == NEVER
+
+
+def test_a_probe_that_takes_its_whole_time_limit_is_not_stuck() -> None:
+    """The network lane counts as stuck only when the probe's own limit did not end it."""
+    stage = Stage()
+    stage.send(Lane.NETWORK, "silent host")
+    assert stage.lanes.deadline(()) == Instant(17)
+    assert stage.lanes.stuck(Instant(16.9)) == {}
+    assert stage.lanes.stuck(Instant(17)) == {Lane.NETWORK: 0.0}
 
 
 def test_a_stuck_lane_is_due_until_somebody_knows_it() -> None:

@@ -144,6 +144,13 @@ def test_the_loop_sleeps_until_the_next_date_and_never_long() -> None:
     assert max(stage.slept) == 5
 
 
+def test_a_service_manager_with_less_patience_is_fed_more_often() -> None:
+    """The longest sleep can be made shorter than five seconds, and never longer."""
+    stage = Stage()
+    assert Loop(stage, stage, alive=stage.wake, longest=0.5).patience() == Seconds(0.5)
+    assert Loop(stage, stage, alive=stage.wake, longest=60).patience() == Seconds(5)
+
+
 def test_the_loop_leaves_within_the_turn_in_which_it_is_stopped() -> None:
     """After stop nothing sleeps and no further turn is taken."""
     stage = Stage()

@@ -70,6 +70,13 @@ def publications(host: SimHost, world: World) -> list[float]:
     return moments
 
 
+def poke(world: World) -> None:
+    """Say a word that may change any date: a machine's own dates change by words alone."""
+    loop = world["a"].loop
+    assert loop is not None
+    loop.post(lambda: None)
+
+
 def test_a_machine_that_breaks_takes_no_other_cell_along() -> None:
     """The broken cell is reported and begins anew ten seconds later; the other one goes on."""
     workshop = Workshop()
@@ -77,6 +84,7 @@ def test_a_machine_that_breaks_takes_no_other_cell_along() -> None:
     world.start_daemons()
     world.run(100)
     workshop.breaks = True
+    poke(world)
     world.run(5)
     (line,) = world.said("cell.disabled")
     assert (line.cell, line.say.reason, line.say.detail) == (
@@ -106,6 +114,7 @@ def test_a_reborn_machine_recognises_its_own_master() -> None:
     assert world.run_until(lambda: world["a"].state("cell") is State.ACTIVE, 1000)
     (master,) = world.masters()
     workshop.breaks = True
+    poke(world)
     world.run(60)
     assert len(workshop.made) == 2
     assert world["a"].state("cell") is State.ACTIVE
@@ -122,6 +131,7 @@ def test_an_answer_to_a_machine_that_broke_is_dropped() -> None:
     view.set(HANGS)
     world.run(2)
     workshop.breaks = True
+    poke(world)
     world.run(60)
     assert len(workshop.made) == 2
     heard = len(workshop.made[0].heard)
@@ -218,6 +228,7 @@ def test_a_broken_cell_answers_nothing_and_publishes_nothing() -> None:
     world.start_daemons()
     world.run(30)
     workshop.breaks = True
+    poke(world)
     world.run(5)
     assert world["a"].snapshot("cell") is None
     moments = publications(world["a"], world)
@@ -226,3 +237,40 @@ def test_a_broken_cell_answers_nothing_and_publishes_nothing() -> None:
     world.run(10)
     assert moments
     assert not isinstance(workshop.made[1].snapshot().beat, Unknown)
+
+
+def test_a_retired_cell_lets_its_call_end_and_decides_nothing_more() -> None:
+    """A cell that left the configuration drops the answer of what was under way."""
+    workshop = Workshop()
+    world = World(["a"], make=workshop.make)
+    world.start_daemons()
+    world.run(59)
+    view = world["a"].seats["cell"].view
+    view.set(HANGS)
+    world.run(2)
+    loop = world["a"].loop
+    assert loop is not None
+    heard = len(workshop.made[0].heard)
+    loop.runners["cell"].retire()
+    view.heal()
+    world.run(600)
+    assert loop.runners["cell"].snapshot() is None
+    assert len(workshop.made) == 1
+    assert len(workshop.made[0].heard) == heard
+
+
+def test_a_runner_knows_while_processes_may_be_started_or_stopped() -> None:
+    """A launch that hangs is under way; looking at processes or files is not."""
+    world = World(["a"])
+    world.start_daemons()
+    view = world["a"].seats["cell"].view
+    loop = world["a"].loop
+    assert loop is not None
+    runner = loop.runners["cell"]
+    view.set(HANGS, (Op.LAUNCH,))
+    assert world.run_until(lambda: world["a"].state("cell") is State.LAUNCHING, 1000)
+    world.run(1)
+    assert runner.launching
+    view.heal()
+    assert world.run_until(lambda: world["a"].state("cell") is State.ACTIVE, 10)
+    assert not runner.launching

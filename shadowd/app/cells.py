@@ -1,0 +1,233 @@
+"""The cells of one daemon: looked at on workers, begun, ended and begun anew on the decision thread.
+
+A cell that cannot be served (its files are missing, its mount hangs, another daemon has it) is reported once,
+tried again each minute, and delays no other. At most one look at a cell is under way, so that a mount that
+hangs holds one worker and not one more each minute.
+
+A cell that a reload changes ends and begins like one of a daemon that was restarted: what runs here is
+recognised by epoch and nonce. Its old machines decide nothing from then on, and the new ones begin when no
+start of a process is under way any more. Nothing here decides about a takeover.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.instance import lock_instance
+from shadowd.adapters.publish import replace_file
+from shadowd.adapters.user import become
+from shadowd.adapters.wakeup import Watches
+from shadowd.app.wiring import Assembled, Prepared, assemble, prepare
+from shadowd.config.models import CellSettings, Settings
+from shadowd.core.events import Event, Woken
+from shadowd.errors import CellError, ShadowdError
+from shadowd.log.setup import announce
+from shadowd.runtime.loop import Loop
+from shadowd.runtime.runner import Runner
+from shadowd.runtime.workers import Job
+
+_TRY_AGAIN = 60.0
+_SOON = 0.1
+_WATCHED = ("heartbeat", "lock")
+_WATCHED_COMMON = ("act_qmaster", "shadow_masters")
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """One cell of the configuration, served or not."""
+
+    settings: CellSettings
+    assembled: Assembled | None = None
+    lock: int | None = None
+    looking: bool = False
+    problem: ShadowdError | None = None
+    told: str = ""
+    """What was reported last."""
+
+
+@dataclass(slots=True)
+class Cells:
+    """All cells. Used on the decision thread only."""
+
+    loop: Loop
+    clock: SystemClock
+    submit: Callable[[Job], None]
+    """Runs a job that may hang."""
+    environ: Mapping[str, str]
+    settings: Settings
+    watches: Watches
+    _slots: dict[str, _Slot] = field(default_factory=dict)
+    _leaving: list[Runner] = field(default_factory=list)
+    _quiet: bool = True
+
+    @property
+    def undecided(self) -> bool:
+        """True while the first look at some cell is under way."""
+        return any(slot.looking for slot in self._slots.values())
+
+    @property
+    def served(self) -> int:
+        """How many cells are served."""
+        return len(self.loop.runners)
+
+    @property
+    def problem(self) -> ShadowdError:
+        """What keeps the first cell that is not served from being served."""
+        return next(_problem(slot) for slot in self._slots.values() if slot.assembled is None)
+
+    def adopt(self, settings: Settings) -> int:
+        """Serve the cells of this configuration; return how many changed. The others go on undisturbed."""
+        self.settings = settings
+        wanted = {cell.name: cell for cell in settings.cells}
+        changed = [name for name, slot in self._slots.items() if wanted.get(name) != slot.settings]
+        for name in changed:
+            self._end(name)
+        for name, cell in wanted.items():
+            self._look(self._slots.setdefault(name, _Slot(cell)))
+        return len(changed)
+
+    def speak(self) -> None:
+        """Report what cannot be served, from now on at once, and try it again and again."""
+        self._quiet = False
+        for slot in self._slots.values():
+            if slot.assembled is None:
+                self._disable(slot, _problem(slot))
+        self.submit(self._remind)
+
+    def feed(self, name: str, event: Event) -> None:
+        """Give an event to a cell, if it is served."""
+        runner = self.loop.runners.get(name)
+        if runner is not None:
+            runner.feed(event)
+
+    def serves(self, name: str) -> bool:
+        """Tell whether a cell is served; any thread may ask."""
+        return name in self.loop.runners
+
+    def _remind(self) -> None:
+        """Sleep on a worker of its own, and have a look taken each time."""
+        while True:
+            time.sleep(_TRY_AGAIN)
+            self.loop.post(self._look_at_all)
+
+    def _look_at_all(self) -> None:
+        for slot in self._slots.values():
+            self._look(slot)
+
+    def _look(self, slot: _Slot) -> None:
+        """Look at the files of a cell that is not served yet."""
+        if slot.looking or slot.assembled is not None:
+            return
+        slot.looking = True
+        settings = self.settings
+
+        def look() -> None:
+            answer = _try(settings, slot.settings, self.environ)
+            self.loop.post(lambda: self._take(slot, answer))
+
+        self.submit(look)
+
+    def _take(self, slot: _Slot, answer: Prepared | ShadowdError) -> None:
+        """Begin a cell whose files are well, unless a reload was quicker."""
+        name = slot.settings.name
+        if self._slots.get(name) is not slot:
+            return
+        self._leaving = [runner for runner in self._leaving if runner.launching]
+        if any(runner.name == name for runner in self._leaving):
+            self._later(lambda: self._take(slot, answer))
+            return
+        slot.looking = False
+        try:
+            if isinstance(answer, ShadowdError):
+                raise answer
+            slot.lock = lock_instance(answer.stem.with_name(f"{answer.stem.name}.lock"))
+            slot.assembled = self._assemble(answer)
+        except ShadowdError as problem:
+            _unlock(slot)
+            self._disable(slot, problem)
+            return
+        self._begin(slot, slot.assembled)
+
+    def _disable(self, slot: _Slot, problem: ShadowdError) -> None:
+        """Say once why a cell is not served."""
+        slot.problem = problem
+        if not self._quiet and slot.told != str(problem):
+            slot.told = str(problem)
+            announce("cell.disabled", cell=slot.settings.name, detail=str(problem))
+
+    def _assemble(self, prepared: Prepared) -> Assembled:
+        return assemble(
+            prepared,
+            clock=self.clock,
+            submit=self.submit,
+            post=lambda word: self.loop.post(word, prepared.settings.name),
+            ended=self._wake,
+            environ=self.environ,
+            spool_log=self.settings.log.spool,
+        )
+
+    def _begin(self, slot: _Slot, assembled: Assembled) -> None:
+        name, prepared = slot.settings.name, assembled.prepared
+        self.loop.runners[name] = assembled.runner
+        assembled.runner.in_background(lambda: _write_pid_file(prepared))
+        if self.settings.watch:
+            places: Iterable[tuple[Path, tuple[str, ...]]] = (
+                (prepared.cell.spool, _WATCHED),
+                (prepared.cell.common, _WATCHED_COMMON),
+            )
+            for directory, names in places:
+                self.watches.watch(name, directory, names, lambda: self._wake(name))
+
+    def _wake(self, name: str) -> None:
+        """Let a cell look early; any thread may call this."""
+        self.loop.post(lambda: self.feed(name, Woken()), name)
+
+    def _end(self, name: str) -> None:
+        slot = self._slots.pop(name)
+        if slot.assembled is None:
+            return
+        self.loop.runners.pop(name, None)
+        slot.assembled.runner.retire()
+        self._leaving.append(slot.assembled.runner)
+        self.watches.forget(name)
+        self.submit(slot.assembled.close)
+        _unlock(slot)
+
+    def _later(self, job: Job) -> None:
+        def wait() -> None:
+            time.sleep(_SOON)
+            self.loop.post(job)
+
+        self.submit(wait)
+
+
+def _problem(slot: _Slot) -> ShadowdError:
+    """Return why a cell is not served."""
+    silent = CellError(
+        str(slot.settings.directory), "its files do not answer", "is its file system mounted and alive?"
+    )
+    return slot.problem or silent
+
+
+def _unlock(slot: _Slot) -> None:
+    if slot.lock is not None:
+        os.close(slot.lock)
+        slot.lock = None
+
+
+def _try(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared | ShadowdError:
+    try:
+        return prepare(settings, cell, environ)
+    except ShadowdError as error:
+        return error
+    except OSError as error:
+        return CellError(str(cell.directory), f"cannot be read: {error}", "is it mounted?")
+
+
+def _write_pid_file(prepared: Prepared) -> None:
+    """Write the ancestor's pid file, by which the stock startup script finds us."""
+    become(prepared.user)
+    replace_file(prepared.cell.spool / f"shadowd_{prepared.full_name}.pid", f"{os.getpid()}\n".encode())
