@@ -1,4 +1,7 @@
-"""``python -m shadowd`` is ``shadowd``."""
+"""``python -m shadowd`` is ``shadowd``, for a checkout or an environment whose scripts are not on the PATH.
+
+Nothing is decided here; ``shadowd.cli`` is the command line.
+"""
 
 import sys
 

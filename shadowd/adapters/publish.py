@@ -86,9 +86,14 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
 
 def write_private(temp: str, data: bytes, mode: int, *, sync: bool = True, anew: bool = False) -> None:
     """Write a complete new file of this mode, whatever the umask says. Raises OSError."""
-    if anew:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(temp, flags, mode)
+    except FileExistsError:
+        if not anew:
+            raise
         _unlink(temp)
-    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        descriptor = os.open(temp, flags, mode)
     try:
         os.fchmod(descriptor, mode)
         left = memoryview(data)

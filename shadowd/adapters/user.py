@@ -19,16 +19,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shadowd.errors import CellError
 
-# getgroups, setgroups: the generic numbers of newer architectures, and those of the older ones.
+# setgroups: the generic number of newer architectures, and those of the older ones.
 _CALLS = {
-    "x86_64": (115, 116),
-    "ppc64le": (80, 81),
-    **dict.fromkeys(("s390x", "i386", "i486", "i586", "i686", "armv6l", "armv7l"), (205, 206)),
+    "x86_64": 116,
+    "ppc64le": 81,
+    **dict.fromkeys(("s390x", "i386", "i486", "i586", "i686", "armv6l", "armv7l"), 206),
 }
-_GETGROUPS, _SETGROUPS = _CALLS.get(platform.machine(), (158, 159))
+_SETGROUPS = _CALLS.get(platform.machine(), 159)
 _ASK = -1  # An id that no user has: setfsuid then only tells the present one.
 _ID_BITS = 0xFFFFFFFF
 _UNKNOWN = object()
@@ -36,6 +37,7 @@ _UNKNOWN = object()
 # PyDLL: calls that take a microsecond are not worth letting go of the interpreter lock, which costs fifty.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.syscall.argtypes = (ctypes.c_long, ctypes.c_ulong, ctypes.c_void_p)
 # Taken at import, before any thread can have changed its own.
 _OWN_GROUPS = tuple(os.getgroups())
 _thread = threading.local()
@@ -73,15 +75,16 @@ def become(user: FileUser | None) -> None:
     Costs a comparison when nothing changes. Raises ``PermissionError`` when the kernel did not obey; the
     thread then has no business with files until a later call succeeds.
     """
-    if os.geteuid() != 0 or getattr(_thread, "user", _UNKNOWN) == user:
+    known = getattr(_thread, "user", _UNKNOWN)
+    if known is user or known == user or os.geteuid() != 0:
         return
     _thread.user = _UNKNOWN
     wanted = user or FileUser(os.geteuid(), os.getegid(), _OWN_GROUPS)
     _set_groups(wanted.groups)
     _libc.setfsgid(wanted.gid)
     _libc.setfsuid(wanted.uid)
-    found = FileUser(_libc.setfsuid(_ASK) & _ID_BITS, _libc.setfsgid(_ASK) & _ID_BITS, _groups())
-    if (found.uid, found.gid, set(found.groups)) != (wanted.uid, wanted.gid, set(wanted.groups)):
+    found = (_libc.setfsuid(_ASK) & _ID_BITS, _libc.setfsgid(_ASK) & _ID_BITS)
+    if found != (wanted.uid, wanted.gid):
         raise PermissionError(f"the kernel did not let this thread use files as {wanted}: it is {found}")
     _thread.user = user
 
@@ -98,14 +101,12 @@ def own_identity() -> Iterator[None]:
 
 
 def _set_groups(groups: tuple[int, ...]) -> None:
-    array = (ctypes.c_uint32 * max(1, len(groups)))(*groups)
-    if _libc.syscall(ctypes.c_long(_SETGROUPS), ctypes.c_ulong(len(groups)), array) != 0:
+    # Unlike setfsuid it says when it fails, so nothing is read back: this is done several times a check.
+    if _libc.syscall(_SETGROUPS, len(groups), _array(groups)) != 0:
         number = ctypes.get_errno()
         raise PermissionError(number, f"setgroups: {os.strerror(number)}")
 
 
-def _groups() -> tuple[int, ...]:
-    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(0), None)
-    array = (ctypes.c_uint32 * max(1, count))()
-    count = _libc.syscall(ctypes.c_long(_GETGROUPS), ctypes.c_ulong(len(array)), array)
-    return tuple(array[: max(0, count)])
+@lru_cache(maxsize=64)
+def _array(groups: tuple[int, ...]) -> "ctypes.Array[ctypes.c_uint32]":
+    return (ctypes.c_uint32 * max(1, len(groups)))(*groups)

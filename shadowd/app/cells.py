@@ -31,6 +31,8 @@ from shadowd.runtime.workers import Job
 
 _TRY_AGAIN = 60.0
 _SOON = 0.1
+_SPREAD = 60.0
+"""Checks of many cells are spread over this time, or over their own interval if that is shorter."""
 _WATCHED = ("heartbeat", "lock")
 _WATCHED_COMMON = ("act_qmaster", "shadow_masters")
 
@@ -87,6 +89,8 @@ class Cells:
             self._end(name)
         for name, cell in wanted.items():
             self._look(self._slots.setdefault(name, _Slot(cell)))
+        if len(wanted) > 1:
+            self.submit(lambda: self._spread(tuple(wanted.values())))
         return len(changed)
 
     def speak(self) -> None:
@@ -112,6 +116,19 @@ class Cells:
         while True:
             time.sleep(_TRY_AGAIN)
             self.loop.post(self._look_at_all)
+
+    def _spread(self, cells: tuple[CellSettings, ...]) -> None:
+        """Let the cells, which all begin at once, look early one after the other, on a worker of its own.
+
+        A cell checks an interval after its last check; so a thousand that began together would read their
+        files in the same moment for ever, and delay each other's deadlines.
+        """
+        share = {cell.name: rank / len(cells) for rank, cell in enumerate(cells)}
+        moments = sorted((share[cell.name] * min(_SPREAD, cell.check_interval), cell.name) for cell in cells)
+        begun = time.monotonic()
+        for moment, name in moments:
+            time.sleep(max(0.0, begun + moment - time.monotonic()))
+            self._wake(name)
 
     def _look_at_all(self) -> None:
         for slot in self._slots.values():

@@ -174,21 +174,23 @@ def make_cell(timing: Timing, policy: Policy, now: Instant) -> Cell:
     return Cell(timing, policy, now=now)
 
 
-@dataclass(frozen=True, slots=True)
 class CellOutlet:
     """Where a cell's records go; a record that cannot be written is missed by people only."""
 
-    prepared: Prepared
+    def __init__(self, prepared: Prepared) -> None:
+        stem = prepared.stem
+        self._user = prepared.user
+        self._local = stem.with_name(f"{stem.name}.state.json")
+        self._shared = prepared.cell.paths.state / "hosts" / f"{prepared.host}.json"
 
     def write_local(self, record: bytes) -> None:
         """Replace the local state file."""
-        stem = self.prepared.stem
-        replace_file(stem.with_name(f"{stem.name}.state.json"), record)
+        replace_file(self._local, record)
 
     def write_shared(self, record: bytes) -> None:
         """Replace ``hosts/<host>.json`` as the cell's user."""
-        become(self.prepared.user)
-        replace_file(self.prepared.cell.paths.state / "hosts" / f"{self.prepared.host}.json", record)
+        become(self._user)
+        replace_file(self._shared, record)
 
 
 def _policy(prepared: Prepared, machine_id: str) -> Policy:

@@ -103,8 +103,7 @@ def _lock(view: CellView) -> Item:
         return Item("lock", _OK, "none")
     since = f"since {ago(lock.since, view.now)}, " if lock.since is not None else ""
     owner = f"owner {clean(lock.owner)}, " if lock.owner else ""
-    beating = view.beat.age is not None and view.beat.age < view.stale_after
-    grave = _CRITICAL if lock.blocks and (beating or lock.kind == "unknown") else _WARNING
+    grave = _CRITICAL if lock.beside_master or lock.kind == "unknown" else _WARNING
     return Item("lock", grave, f"{since}{owner}{lock.text}", lock.remedy)
 
 

@@ -25,13 +25,16 @@ class LockView(NamedTuple):
     remedy: str
     blocks: bool
     """True while it keeps every host from taking over."""
+    beside_master: bool = False
+    """A master beats beside it, and has for longer than a shutdown takes."""
 
 
-def lock_view(shared: Shared, record: HostRecord | None, *, moving: bool) -> LockView | None:
+def lock_view(shared: Shared, record: HostRecord | None, *, beating: float | None) -> LockView | None:
     """Explain the lock; None where there is none.
 
-    ``moving``: the heartbeat moved lately. ``record`` is the freshest daemon's: a lock is for its owner's
-    eyes (0600), and monitoring need not be root, so its word counts where ours is refused.
+    ``beating``: when a master that beats was last seen to, in Unix seconds; None where none does.
+    ``record`` is the freshest daemon's: a lock is for its owner's eyes (0600), and monitoring need not be
+    root, so its word counts where ours is refused.
     """
     lock = _second_hand(shared.lock, record)
     path = f"{shared.spool}/lock"
@@ -46,7 +49,18 @@ def lock_view(shared: Shared, record: HostRecord | None, *, moving: bool) -> Loc
         case LockKind.CLAIM:
             return _of_claim(lock, shared, path)
         case LockKind.FOREIGN:
-            return _foreign(lock, shared.lock_owner, path, moving=moving)
+            return _foreign(lock, shared.lock_owner, path, beside=_outlived(lock, record, beating))
+
+
+def _outlived(lock: Lock, record: HostRecord | None, beating: float | None) -> bool:
+    """Tell whether a master goes on beating beside the lock.
+
+    One that is being shut down may beat once more after its lock came (GRIDENGINE.md: it takes 8 to 19 s),
+    and its last beat is young for minutes afterwards; neither makes the lock of its shutdown a stray one.
+    """
+    if beating is None or lock.wall is None:
+        return beating is not None
+    return beating > lock.wall + 2 * (record.durations.get("beat_interval", 30.0) if record else 30.0)
 
 
 def _second_hand(lock: Lock | Unknown, record: HostRecord | None) -> Lock | Unknown:
@@ -77,8 +91,8 @@ def _holder(record: EpochRecord | None) -> str:
     return "" if record is None or isinstance(record.claim, Unknown) else f" by {clean(record.claim.host)}"
 
 
-def _foreign(lock: Lock, owner: str, path: str, *, moving: bool) -> LockView:
-    if moving:
+def _foreign(lock: Lock, owner: str, path: str, *, beside: bool) -> LockView:
+    if beside:
         text = "not ours, beside a master that beats: nobody takes over while it lies there"
         remedy = (
             "It would also hide the next regular shutdown. If no shutdown and no takeover is going on now, "
@@ -90,4 +104,4 @@ def _foreign(lock: Lock, owner: str, path: str, *, moving: bool) -> LockView:
             "After a shutdown: start the master with the startup script, it removes the lock. If nobody shut "
             f"it down and no sge_shadowd is at work, switch failover on again: rm {path}"
         )
-    return LockView("foreign", None, lock.wall, owner, text, remedy, blocks=True)
+    return LockView("foreign", None, lock.wall, owner, text, remedy, blocks=True, beside_master=beside)

@@ -78,7 +78,8 @@ def project(gathered: Gathered) -> CellView:
     stale_after = freshest.durations.get("stale_after", 240.0) if freshest else 240.0
     moving = beat.age is not None and beat.age < stale_after
     master = master_view(reached, records.values(), gathered.now)
-    lock = lock_view(reached, freshest, moving=moving) if reached else None
+    beating = beat.moved if moving and not master.stopped else None
+    lock = lock_view(reached, freshest, beating=beating) if reached else None
     hold = _hold(reached, lock, master)
     rows = _rows(gathered, reached, known, master.host, hold)
     return CellView(
@@ -119,11 +120,13 @@ def host_records(gathered: Gathered) -> dict[str, HostRecord | Unknown]:
 
 def _hold(shared: Shared | None, lock: LockView | None, master: MasterView) -> Reason | None:
     """Return what keeps every host from taking over, as far as it can be seen from here."""
+    if master.stopped:
+        return Reason.SHUT_DOWN
     if lock and lock.blocks:
         return Reason.LOCKED if lock.kind == "foreign" else Reason.LOCK_UNKNOWN
     if shared and shared.pause is not None:
         return Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
-    return Reason.SHUT_DOWN if master.stopped else None
+    return None
 
 
 def _rows(

@@ -5,6 +5,8 @@ names the file or command, and never advises to delete a claim. ``SPOOL`` stands
 directory. This module refuses to advise anything that could make a second master.
 """
 
+import re
+
 from shadowd.core.reasons import Reason
 
 START = (
@@ -22,6 +24,7 @@ HAND_OVER = (
     'window: RUNBOOK.md, "Adopting beside a running sge_shadowd".'
 )
 
+_FILE = re.compile(r"SPOOL/([\w./]*\w)")
 _NOTHING = "Nothing to do."
 _WAIT = "Wait: it goes on by itself."
 _ELSEWHERE = "Nothing to do here: look at the host that holds the claim."
@@ -104,8 +107,11 @@ REMEDIES: dict[Reason, str] = {
 
 
 def remedy(reason: Reason, spool: str) -> str:
-    """Return what to do about a reason in the cell whose spool directory this is."""
-    return REMEDIES[reason].replace("SPOOL", spool or "the spool directory")
+    """Return what to do about a reason in the cell whose spool directory this is; empty: not known."""
+    text = REMEDIES[reason]
+    if not spool:
+        text = _FILE.sub(r"\1 in the spool directory", text)
+    return text.replace("SPOOL", spool or "the spool directory")
 
 
 def remedy_for(word: str, spool: str) -> str:

@@ -177,8 +177,8 @@ def intent(record: HostRecord, now: float, *, hindered: bool, claimed: int | Non
         return _guarding(record, now)
     if at_home(record):
         return (
-            "runs the master, which shadowd did not start and does not guard; a host cannot take over from "
-            "itself"
+            "runs the master, which shadowd did not start and does not guard; while it runs this host cannot "
+            "take over from itself"
         )
     if record.state == State.STALE.value:
         return _waiting(record, now, hindered=hindered)

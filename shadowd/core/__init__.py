@@ -55,7 +55,8 @@ Becoming master
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
 
 Guarding
-    9.  The master lives while its beat is read back advanced within its lease. ``guard``
+    9.  The master lives while its beat is read back advanced within its lease, or a pause is; the end of a
+        pause counts as a beat for every shadow. ``guard``, ``memory``
     10. A higher claim that is not ``failed`` stops the master. ``guard``
     11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. ``guard``
     12. An outcome is written when no process of the epoch is left; ``stopped`` binds without the lock;

@@ -76,8 +76,13 @@ class Memory:
     @property
     def death(self) -> bool:
         """True if a fresh death notice allows the timers to be skipped (rule 12)."""
+        return self.death_listed and self._same_host()
+
+    @property
+    def death_listed(self) -> bool:
+        """True if there is one, as far as the listing alone can tell."""
         later_closed = all(not record.open for record in self.ledger.suspects)
-        return later_closed and not self._inherited and self._ended_as(_DEATHS) and self._same_host()
+        return later_closed and not self._inherited and self._ended_as(_DEATHS)
 
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""

@@ -142,11 +142,11 @@ class Watch:
         return said
 
     def listed(self, event: Listed, now: Instant) -> None:
-        """Take in a listing between two checks: a fresh death notice makes the next round due."""
-        before = self._memory.death
+        """Take in a listing between two checks: a fresh outcome of the master makes the next round due."""
+        before = self._memory.death_listed, self._memory.shut_down
         self._memory.absorb_listing(event.ledger, now)
         self._next_list = Instant(now + self._timing.notice_interval)
-        if self._memory.death and not before:
+        if (self._memory.death_listed, self._memory.shut_down) != before:
             self._next_check = now
 
     def probed(self, event: Probed, now: Instant) -> tuple[Action, ...]:

@@ -5,11 +5,12 @@ answer to the machines and publishes what they think. If a machine breaks (an as
 cell is affected: it begins anew like a daemon that was restarted, which recognises its own master.
 """
 
+import threading
 from collections.abc import Callable
 
 from shadowd.core.actions import Action, Level, Say
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event
+from shadowd.core.events import Event, Observed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Snapshot
 from shadowd.core.values import NEVER, Instant, Seconds
@@ -21,6 +22,41 @@ from shadowd.runtime.workers import Job
 
 _REBIRTH = Seconds(10)
 """A machine that broke begins anew after this long, so that a bug is no busy loop."""
+_LATE = Seconds(1)
+"""A sign of life that is due with a check waits this long for what the check says: one record, not two."""
+_EARLY = 0.1
+"""The part of a check interval by which a check may be early and still carry the sign of life."""
+
+
+def _nothing() -> None:
+    """Leave the local record to another job."""
+
+
+class _LocalRecord:
+    """The local record, written by whichever lane is free, and never an older one over a newer.
+
+    Why not always by its own lane: one worker that writes both records is one thread less to wake, and two
+    that write at once wait for each other's interpreter lock at every system call.
+    """
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._made = 0
+        self._written = 0
+
+    def writing(self, record: bytes) -> Job:
+        """Return the job that writes this record unless a newer one is written."""
+        self._made += 1
+        number = self._made
+
+        def write() -> None:
+            with self._lock:
+                if number > self._written:
+                    self._written = number
+                    self._write(record)
+
+        return write
 
 
 class Runner:
@@ -43,6 +79,7 @@ class Runner:
         self._clock = clock
         self._journal = journal
         self._outlet = outlet
+        self._local = _LocalRecord(outlet.write_local)
         self._publisher = publisher
         self._cell: Cell | None = make(clock.now())
         self._reborn_at = NEVER
@@ -59,7 +96,7 @@ class Runner:
     def deadline(self) -> Instant:
         """Return when ``turn`` has something to do."""
         machine = self._reborn_at if self._cell is None else self._cell.deadline()
-        return min(machine, self._lanes.deadline(self._stuck), self._publish_at)
+        return min(machine, self._lanes.deadline(self._stuck), Instant(self._publish_at + _LATE))
 
     def turn(self) -> None:
         """Do what is due now."""
@@ -69,14 +106,15 @@ class Runner:
         if self._cell is not None and now >= self._cell.deadline():
             self._run(lambda cell: cell.tick(now))
         self._notice_stuck(now)
-        self._publish(now)
+        self._publish(now, life=now >= self._publish_at + _LATE)
 
     def feed(self, event: Event) -> None:
         """Give one event to the machines; one for machines that broke is dropped."""
         now = self._clock.now()
         self._run(lambda cell: cell.step(event, now))
         self._notice_stuck(now)
-        self._publish(now)
+        soon = now + _EARLY * self._publisher.timing.check_interval
+        self._publish(now, life=isinstance(event, Observed) and soon >= self._publish_at)
 
     def snapshot(self) -> Snapshot | None:
         """Return what the machines think; None while they are about to begin anew."""
@@ -133,7 +171,7 @@ class Runner:
             self._journal.say(Say("io.resumed", Reason.IO_RESUMED, Level.INFO, None, lane.value))
         self._stuck = stuck
 
-    def _publish(self, now: Instant) -> None:
+    def _publish(self, now: Instant, *, life: bool) -> None:
         """Publish what changed at once, and a sign of life each check."""
         snapshot = self.snapshot()
         if snapshot is None:
@@ -148,15 +186,23 @@ class Runner:
             snapshot.active,
             tuple(self._stuck),
         )
-        if essence == self._published and now < self._publish_at:
+        if essence == self._published and not life:
             return
         self._published = essence
         self._publish_at = Instant(now + self._publisher.timing.check_interval)
         shared = self._stuck.get(Lane.SHARED)
         record = encode(snapshot, self._publisher, now=now, wall=self._clock.wall(), io_stuck=shared)
-        self._post(Lane.STATE, lambda: self._outlet.write_local(record))
+        write_local = self._local.writing(record)
+        if shared is not None or self._lanes.busy(Lane.RECORDS):
+            self._post(Lane.STATE, write_local)
+            write_local = _nothing
+
+        def write_both() -> None:
+            write_local()
+            self._outlet.write_shared(record)
+
         if shared is None:
-            self._post(Lane.RECORDS, lambda: self._outlet.write_shared(record))
+            self._post(Lane.RECORDS, write_both)
 
     def _post(self, lane: Lane, job: Job) -> None:
         """Send a job that nobody waits for."""

@@ -36,7 +36,9 @@ def cpu(pid: int) -> float:
 
 def memory(pid: int) -> Memory:
     """Return what a process holds."""
-    rows = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE))
+    rows = dict(
+        re.findall(r"^(\w+):\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    )
     return Memory(int(rows["Rss"]), int(rows["Pss"]), len(list(Path(f"/proc/{pid}/task").iterdir())))
 
 

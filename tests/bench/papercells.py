@@ -87,7 +87,14 @@ class PaperCell:
         claims, notices = self.spool / "shadowd" / "claims", self.spool / "shadowd" / "notices"
         claims.mkdir(parents=True)
         notices.mkdir()
-        common = {"format": 1, "cell": self.name, "epoch": 1, "host": host.split(".")[0], "pid": 1, "wall": 0.0}
+        common = {
+            "format": 1,
+            "cell": self.name,
+            "epoch": 1,
+            "host": host.split(".")[0],
+            "pid": 1,
+            "wall": 0.0,
+        }
         claim = {
             "machine_id": "machine",
             "boot_id": "boot",

@@ -9,7 +9,7 @@ import pytest
 from freezegun import freeze_time
 
 from shadowd.cli import main
-from tests.console.handmade import NOW, HandMade
+from tests.console.handmade import NOW, HandMade, standard
 
 TOP = Path(__file__).resolve().parents[2]
 FROZEN = "2026-11-20 11:05:52"
@@ -39,10 +39,25 @@ def test_the_exit_status_is_the_gravest_verdict(made: HandMade, verb: str, spoil
     if spoil == "pause":
         (made.state / "pause.json").write_text('{"who": "eva", "why": "upgrade", "until": null}')
     elif spoil == "lock":
-        made.lock(NOW - 30)
+        made.lock(NOW - 300)
     else:
         (made.common / "bootstrap").unlink()
     assert call(made, verb) == code
+
+
+def test_status_shows_every_cell_that_lives_here_and_check_those_it_was_told(
+    made: HandMade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People see a cell that only its daemon knows; monitoring watches what is configured."""
+    alien = {**standard("h2"), "cell": "alien", "pid": made.pid}
+    (made.runtime / "alien@h2.state.json").write_text(json.dumps(alien))
+    assert call(made, "status") == 3
+    shown = capsys.readouterr().out
+    assert shown.startswith("2 cells, seen at ")
+    assert "alien" in shown
+    assert call(made, "status", "--cell", "default") == 0
+    assert "cell default (gridengine), seen from h2" in capsys.readouterr().out
+    assert call(made, "check") == 0
 
 
 def test_json_is_json(made: HandMade, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +83,16 @@ def test_a_missing_configuration_is_unknown(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("SHADOWD UNKNOWN - ")
     assert main(["status", "--config", str(tmp_path / "none.toml")]) == 3
     assert capsys.readouterr().err.startswith("shadowd: ")
+
+
+def test_a_closed_standard_output_is_no_bug(made: HandMade) -> None:
+    """Cron may close it; the exit status still tells."""
+    call_it = f"exec {sys.executable} -m shadowd status --config {made.config} >&-"
+    done = subprocess.run(
+        ["/bin/sh", "-c", call_it], check=False, stderr=subprocess.PIPE, timeout=60, cwd=TOP
+    )
+    assert done.stderr == b""
+    assert done.returncode == 2
 
 
 def test_a_hung_mount_cannot_hold_the_call(made: HandMade) -> None:

@@ -151,7 +151,7 @@ def test_the_host_of_a_script_s_master_is_well(made: HandMade) -> None:
     assert verdicts(found) == {"protection": "WARNING"}
     shown = " ".join(status([found]).split())
     assert "runs the master, which shadowd did not start and does not guard" in shown
-    assert "cannot take over from itself" in shown
+    assert "while it runs this host cannot take over from itself" in shown
     assert "a master of this cell runs here" not in shown
     assert "Adopting" in text_of(found, "protection")
     assert not next(row for row in found.view.rows if row.host == "h1").eligible

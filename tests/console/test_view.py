@@ -118,11 +118,22 @@ def test_a_regular_shutdown_says_since_when_whose_and_what_to_do(made: HandMade)
 
 def test_a_foreign_lock_beside_a_beating_master_is_critical(made: HandMade) -> None:
     """It keeps everybody from taking over, although every host last said that it would."""
-    made.lock(NOW - 30)
+    made.lock(NOW - 300)
     found = look(made)
     assert verdicts(found) == {"lock": "CRITICAL", "shadows": "WARNING"}
     assert not any(row.eligible for row in found.view.rows)
     assert "takes nothing over" in status([found])
+
+
+def test_the_lock_of_a_shutdown_is_none_of_a_stray_s_while_the_last_beat_is_young(made: HandMade) -> None:
+    """Whoever shut down a minute ago is not told to remove the lock, whether or not an epoch tells."""
+    made.lock(NOW - 20)
+    found = look(made)
+    assert verdicts(found) == {"lock": "WARNING", "shadows": "WARNING"}
+    assert "After a shutdown: start the master" in text_of(found, "lock")
+    made.claim(7, "h1", "launching", "started", "stopped")
+    made.lock(NOW - 300)
+    assert verdicts(look(made))["lock"] == "WARNING"
 
 
 def test_the_lock_of_a_takeover_names_its_epoch(made: HandMade) -> None:
@@ -146,10 +157,10 @@ def test_a_lock_for_root_s_eyes_is_told_from_the_daemon_s_word(made: HandMade) -
     assert isinstance(gathered.shared, Shared)
     gathered = gathered._replace(shared=gathered.shared._replace(lock=denied))
     assert "Permission denied" in text_of(report(gathered), "lock")
-    made.local("h2", wall=NOW, lock={"kind": "foreign", "epoch": None, "since": NOW - 60})
+    made.local("h2", wall=NOW, lock={"kind": "foreign", "epoch": None, "since": NOW - 600})
     (fresh,) = gather(places(made.config, [], {}), 10, lambda: NOW)
     found = report(fresh._replace(shared=gathered.shared))
-    assert "since 11:04:52 (1 min ago), not ours" in text_of(found, "lock")
+    assert "since 10:55:52 (10 min ago), not ours" in text_of(found, "lock")
 
 
 def test_a_shadow_without_a_record_is_critical(made: HandMade) -> None:
@@ -309,7 +320,7 @@ def test_every_line_fits_eighty_columns(made: HandMade) -> None:
 def test_several_cells_share_one_first_line(made: HandMade) -> None:
     """The worst cell leads; the labels of the numbers name their cells; no stray separator."""
     well = look(made)
-    made.lock(NOW - 5)
+    made.lock(NOW - 500)
     bad = look(made)
     other = bad._replace(view=bad.view._replace(name="night|ly"))
     first = checks([well, other]).splitlines()[0]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from shadowd.core.actions import Launch, MakeClaim, PlaceLock, Probe
 from shadowd.core.snapshot import State
 from shadowd.core.values import NoticeKind
-from tests.core.world import Seat
+from tests.core.seat import Seat
 
 
 def standby(seat: Seat) -> None:

@@ -72,6 +72,12 @@ def test_a_lease_shorter_than_the_window_does_not_settle_earlier() -> None:
     assert account.until == pytest.approx(1204)
 
 
+def test_a_confirmed_one_launches_nothing_more() -> None:
+    """Its window is of no matter any more: the lease alone settles it."""
+    (account,) = accounts(ledger(confirmed(1, lease=100.0, window=5000.0)), now=1100)
+    assert account.until == pytest.approx(1117)
+
+
 def test_the_values_in_the_claim_count() -> None:
     """Two claims of differently configured hosts are each settled by their own terms."""
     listing = ledger(record(1, lease=1.0, window=10.0), record(2, lease=1.0, window=500.0))

@@ -31,7 +31,8 @@ from tests.core.rounds import (
     record,
     timing,
 )
-from tests.core.world import Pair, Seat, World
+from tests.core.seat import Seat
+from tests.core.world import Pair, World
 
 
 def test_before_anything_was_read() -> None:

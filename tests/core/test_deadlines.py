@@ -10,7 +10,8 @@ from shadowd.core.snapshot import State, Timer
 from shadowd.core.timing import DelayApplies
 from shadowd.core.values import ClaimReason, NoticeKind
 from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, THERE, UNREADABLE, confirmed, policy, timing
-from tests.core.world import Seat, World
+from tests.core.seat import Seat
+from tests.core.world import World
 
 AFTER_FAILED_BID = timing(delay_applies=DelayApplies.AFTER_FAILED_BID)
 

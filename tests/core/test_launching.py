@@ -20,7 +20,8 @@ from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import Epoch, ExitKind, Host, Instant, Lock, LockKind, NoticeKind, PairView
 from tests.core import phases
 from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record
-from tests.core.world import Pair, Seat, World
+from tests.core.seat import Seat
+from tests.core.world import Pair, World
 
 LAUNCHED_AT = BEGINNING + 840
 OURS = (HERE, Epoch(1))

@@ -101,6 +101,7 @@ def test_a_death_of_another_than_the_master(active: object) -> None:
     fresh.absorb(observed(1000, ledger=ledger(confirmed(1)), active=active))
     fresh.absorb(observed(1060, ledger=ledger(confirmed(1, DIED)), active=active))
     assert not fresh.death
+    assert fresh.death_listed
     fresh.absorb(observed(1120, ledger=ledger(confirmed(1, DIED))))
     assert fresh.death
 

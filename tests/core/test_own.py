@@ -20,7 +20,8 @@ from tests.core.rounds import (
     confirmed,
     record,
 )
-from tests.core.world import Pair, Seat, World
+from tests.core.seat import Seat
+from tests.core.world import Pair, World
 
 DIED, STOPPED, FAILED = NoticeKind.DIED, NoticeKind.STOPPED, NoticeKind.FAILED
 OURS = (HERE, Epoch(1))

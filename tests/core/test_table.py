@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,8 @@ from tests.core.rounds import (
     confirmed,
     record,
 )
-from tests.core.world import Pair, Seat, World
+from tests.core.seat import Seat
+from tests.core.world import Pair, World
 
 Scenario = Callable[[Seat], None]
 GROUPS = {
@@ -62,7 +64,7 @@ def test_the_first_line_is_the_way_to_a_master() -> None:
     states = [State[word] for word in line.split() if word.isalpha()]
     assert states == list(State)
     steps = {(row.state, row.next) for row in TABLE}
-    assert set(zip(states, states[1:], strict=False)) <= steps
+    assert set(pairwise(states)) <= steps
 
 
 def test_no_pair_twice() -> None:

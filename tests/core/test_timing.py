@@ -76,7 +76,7 @@ def test_what_is_set_is_kept() -> None:
     ],
     ids=str,
 )
-def test_each_relation(key: str, fatal: bool, changes: dict[str, Any], nearly: dict[str, Any]) -> None:  # noqa: FBT001 - a column of the table
+def test_each_relation(key: str, changes: dict[str, Any], nearly: dict[str, Any], *, fatal: bool) -> None:
     """Each relation is broken just beyond its limit, and holds at it."""
     (found,) = broken(**changes)
     assert (found.key, found.fatal) == (key, fatal)
@@ -113,20 +113,17 @@ def test_handover() -> None:
     stale_after=st.floats(120, 10_000),
     delay=st.floats(0, 10_000),
     applies=st.sampled_from(DelayApplies),
-    probe=st.floats(0, 100),
-    io=st.floats(0, 100),
-    launch=st.floats(0, 1000),
+    limits=st.fixed_dictionaries(
+        {
+            "probe_timeout": st.floats(0, 100),
+            "io_timeout": st.floats(0, 100),
+            "launch_timeout": st.floats(0, 1000),
+        }
+    ),
 )
 def test_what_is_derived_is_sound(
-    stale_after: float, delay: float, applies: DelayApplies, probe: float, io: float, launch: float
+    stale_after: float, delay: float, applies: DelayApplies, limits: dict[str, float]
 ) -> None:
     """Whatever is configured, derived durations break no rule that stops the start."""
-    found = broken(
-        stale_after=stale_after,
-        delay=delay,
-        delay_applies=applies,
-        probe_timeout=probe,
-        io_timeout=io,
-        launch_timeout=launch,
-    )
+    found = broken(stale_after=stale_after, delay=delay, delay_applies=applies, **limits)
     assert not [item for item in found if item.fatal]

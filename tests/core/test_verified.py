@@ -17,7 +17,7 @@ MISSING = Unknown(Problem.MISSING, "heartbeat")
     [(7, 7, False), (7, 8, True), (7, UNREADABLE, True), (UNREADABLE, 7, True), (MISSING, UNREADABLE, False)],
     ids=str,
 )
-def test_moved(then: int | Unknown, later: int | Unknown, moved: bool) -> None:  # noqa: FBT001 - a column
+def test_moved(then: int | Unknown, later: int | Unknown, *, moved: bool) -> None:
     """Another beat has moved; two unreadable ones are equal, whatever is wrong with each."""
     assert Verified(then, THERE, None).moved(observed(0, beat=later)) is moved
 
@@ -50,7 +50,7 @@ def test_a_beat_that_was_never_readable_is_no_new_doubt() -> None:
     ],
     ids=["runs", "died", "stopped", "an older one stopped", "nothing listed"],
 )
-def test_shut_down_since(listing: Ledger, shut_down: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_shut_down_since(listing: Ledger, *, shut_down: bool) -> None:
     """Only the epoch that ran at the verification, shut down since, forbids to go on."""
     assert Verified(7, THERE, Epoch(3)).shut_down(listing) is shut_down
     assert not Verified(7, THERE, None).shut_down(listing)

@@ -5,11 +5,10 @@ from itertools import pairwise
 import pytest
 
 from shadowd.core.actions import Level, ListEpochs, MakeClaim, Observe, Probe
-from shadowd.core.events import TakeoverAsked, Woken
+from shadowd.core.events import Woken
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import ClaimReason, Instant, NoticeKind, ProbeOutcome
-from tests.core import phases
 from tests.core.rounds import (
     BEGINNING,
     ELSEWHERE,
@@ -23,7 +22,8 @@ from tests.core.rounds import (
     record,
     timing,
 )
-from tests.core.world import Seat, World
+from tests.core.seat import Seat
+from tests.core.world import World
 
 DIED = NoticeKind.DIED
 
@@ -108,6 +108,31 @@ def test_a_fresh_death_notice_skips_both_timers() -> None:
     claim = seat.until(MakeClaim)
     assert seat.now <= BEGINNING + 102
     assert claim.reason is ClaimReason.DEATH_NOTICE
+
+
+def test_a_death_notice_of_a_master_that_came_between_two_checks() -> None:
+    """Another took over and died since our last full round: act_qmaster is read again, and counts then."""
+    seat = claimed_cell()
+    seat.run(100)
+    seat.world.note(1, NoticeKind.STEPPED_DOWN)
+    seat.world.add(confirmed(2, host=ELSEWHERE))
+    seat.world.active = ELSEWHERE
+    seat.run(4)
+    seat.world.note(2, DIED)
+    seat.until(MakeClaim, 3)
+
+
+def test_a_death_notice_of_another_than_the_master() -> None:
+    """The master was moved by hand: the closing of its old epoch, on another host, hastens nothing."""
+    world = World(active=ELSEWHERE)
+    world.add(confirmed(1))
+    seat = Seat(world)
+    seat.run(100)
+    world.note(1, DIED)
+    seat.run(20)
+    assert len(seat.times(Observe)) == 3, "one look more, and no more than one"
+    seat.until(MakeClaim)
+    assert seat.now == BEGINNING + 840
 
 
 @pytest.mark.parametrize("outcome", [NoticeKind.STOPPED, NoticeKind.FAILED])
@@ -316,109 +341,6 @@ def test_what_passes_by_itself_is_not_said() -> None:
     seat.run(100, masters_beat=True)
     assert seat.reasons == [Reason.LEASE_RUNS]
     assert seat.said == []
-
-
-# --- an operator asks --------------------------------------------------------------------------------
-
-
-def test_an_operator_skips_the_timers() -> None:
-    """Asked, the takeover begins at once, with the probe and all checks."""
-    seat = Seat()
-    seat.run(90)
-    seat.step(TakeoverAsked("eve"))
-    claim = seat.until(MakeClaim)
-    assert seat.now == BEGINNING + 90
-    assert claim.reason is ClaimReason.TAKEOVER
-    assert seat.heard("takeover.asked")[0].detail == "eve"
-
-
-def test_an_operator_is_refused_with_the_first_reason() -> None:
-    """A refusal names what speaks against it, and the wish is forgotten."""
-    seat = Seat(World(pause=PAUSE))
-    seat.run(90)
-    seat.step(TakeoverAsked("eve"))
-    seat.settle()
-    (line,) = seat.heard("takeover.refused")
-    assert line.reason is Reason.PAUSED
-    assert "eve" in line.detail
-    seat.world.pause = None
-    seat.run(120)
-    assert seat.times(MakeClaim) == []
-
-
-def test_an_operator_may_overrule_a_recorded_shutdown() -> None:
-    """``stopped`` binds the timers, not a person; the lock of a shutdown binds both."""
-    world = World()
-    world.add(confirmed(1, NoticeKind.STOPPED))
-    seat = Seat(world)
-    seat.run(2000)
-    assert seat.times(MakeClaim) == []
-    assert seat.reasons == [Reason.SHUT_DOWN]
-    seat.step(TakeoverAsked("eve"))
-    seat.settle()
-    assert seat.state is State.ACTIVE
-
-
-@pytest.mark.parametrize("phase", [phases.verifying, phases.claiming, phases.accounting, phases.launching])
-def test_an_operator_who_comes_late_is_told_so(phase: phases.Phase) -> None:
-    """A takeover under way is not begun twice."""
-    seat = Seat()
-    phase(seat)
-    before = list(seat.pending)
-    seat.step(TakeoverAsked("eve"))
-    assert seat.said[-1].event == "takeover.refused"
-    assert seat.said[-1].detail == f"this host is {seat.state.value} already"
-    assert seat.pending == before
-
-
-def test_an_operator_asks_the_master_itself() -> None:
-    """On the host of the master there is nothing to take over."""
-    seat = Seat()
-    phases.active(seat)
-    seat.step(TakeoverAsked("eve"))
-    assert seat.said[-1].detail == "this host is active already"
-    assert seat.state is State.ACTIVE
-
-
-def test_an_operator_asks_while_a_round_is_read() -> None:
-    """The round under way is judged as asked."""
-    seat = Seat()
-    seat.run(90)
-    seat.until(Observe)
-    seat.step(TakeoverAsked("eve"))
-    seat.settle()
-    assert seat.state is State.ACTIVE
-
-
-# --- pause -------------------------------------------------------------------------------------------
-
-
-def test_the_end_of_a_pause_is_a_beat() -> None:
-    """It renewed the guard's lease like a beat, so both timers begin again (rule 9)."""
-    world = World(pause=PAUSE)
-    world.add(confirmed(1))
-    seat = Seat(world)
-    seat.run(3600)
-    assert seat.state is State.STALE
-    seat.world.pause = None
-    over = seat.now
-    seat.until(MakeClaim)
-    assert seat.now >= over + 840
-    assert (State.STALE, Reason.BEAT_MOVED, State.STANDBY) in seat.rows
-
-
-def test_an_unreadable_pause_is_not_its_end() -> None:
-    """Only a round that read that there is none ends it."""
-    seat = Seat(World(pause=PAUSE))
-    seat.run(1000)
-    seat.world.pause = UNREADABLE
-    seat.run(1000)
-    assert seat.reasons == [Reason.PAUSE_UNKNOWN]
-    assert seat.state is State.STALE
-    seat.world.pause = None
-    over = seat.now
-    seat.until(MakeClaim)
-    assert seat.now >= over + 840
 
 
 # --- what is shown -----------------------------------------------------------------------------------

@@ -50,6 +50,10 @@ def patiently(question: Callable[[], T], seconds: float, what: str, story: Calla
         raise AssertionError(f"{error}\n{story()}") from None
 
 
+_launched: "list[Daemon]" = []
+"""Our children, to be collected when they have ended."""
+
+
 @dataclass
 class Daemon:
     """One shadowd, with the directory that is its own."""
@@ -145,9 +149,7 @@ class Toys:
     daemons: dict[str, Daemon] = field(default_factory=dict)
 
     @classmethod
-    def make(
-        cls, root: Path, name: str = "demo", journal: Path | None = None, **keys: float | str
-    ) -> "Toys":
+    def make(cls, root: Path, name: str = "demo", journal: Path | None = None, **keys: float | str) -> "Toys":
         """Create a cell with fast timers below this directory."""
         root.mkdir(parents=True, exist_ok=True)
         # Beside it and not inside: a test may let everything inside hang.
@@ -251,8 +253,6 @@ class Toys:
     def close(self) -> None:
         """End every process of the cell."""
         end_all(self.root)
-        for daemon in self.daemons.values():
-            daemon.process.wait(LONG)
 
 
 def configure(home: Path, host: str, *toys: Toys, top: str = "", **keys: float | str) -> Path:
@@ -289,7 +289,9 @@ def launch(
             env=surroundings() | (env or {}),
             start_new_session=True,
         )
-    return Daemon(home, host, process)
+    daemon = Daemon(home, host, process)
+    _launched.append(daemon)
+    return daemon
 
 
 def verb(name: str, *argv: object, timeout: float = LONG) -> "subprocess.CompletedProcess[str]":
@@ -333,3 +335,6 @@ def end_all(root: Path) -> None:
         return not left
 
     wait_for(gone, LONG, f"all processes of {root} have ended")
+    for daemon in [one for one in _launched if one.home.is_relative_to(root)]:
+        daemon.process.wait(LONG)
+        _launched.remove(daemon)

@@ -117,6 +117,10 @@ class Ours:
         """Wait until the daemon logged this event."""
         wait_for(lambda: self.said(event, **fields), seconds, f"{event} {fields}\n{self.story()}")
 
+    def wait_for_beat(self) -> None:
+        """Wait until the daemon has read the heartbeat, so that the silence counts."""
+        wait_for(lambda: self.record().get("beat") is not None, 20, f"a beat\n{self.story()}")
+
     def wait_refused(self, reason: str, seconds: float = 20) -> dict[str, Any]:
         """Wait until the daemon says that this speaks against a takeover; return the refusal."""
 
@@ -143,15 +147,8 @@ class Ours:
 
     def verb(self, *argv: str, timeout: float = 30) -> "subprocess.CompletedProcess[str]":
         """Run a verb on this host."""
-        command = [
-            sys.executable,
-            "-m",
-            "shadowd",
-            argv[0],
-            "--config",
-            self.home / "shadowd.toml",
-            *argv[1:],
-        ]
+        config = str(self.home / "shadowd.toml")
+        command = [sys.executable, "-m", "shadowd", argv[0], "--config", config, *argv[1:]]
         return self.host.run(command, env=self.cell.env, timeout=timeout)
 
 

@@ -124,3 +124,18 @@ def test_rich_is_kept_out() -> None:
     """Structlog would import rich where it is installed: 5 MB in a daemon that has no use for it."""
     program = "import sys, shadowd.log.setup; sys.exit(bool(sys.modules.get('rich')))"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=30).returncode == 0
+
+
+def test_a_silent_start_hears_only_that_the_log_cannot_be_written(
+    pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    """A daemon that goes to the background leaves the terminal alone, unless nobody would hear of it."""
+    logs = set_up(descriptor=pipe[1], environ={}, file=tmp_path / "log", style=Style.JOURNAL, silent=True)
+    announce("daemon.started", pid=7)
+    assert "daemon.started" in (tmp_path / "log").read_text()
+    logs.close()
+    set_up(descriptor=pipe[1], environ={}, file=tmp_path / "no" / "log", style=Style.JOURNAL, silent=True)
+    announce("daemon.started", pid=7)
+    said = os.read(pipe[0], 4096)
+    assert said.startswith(b"<4>log.unwritable")
+    assert said.count(b"\n") == 1

@@ -87,11 +87,14 @@ def test_master_hangs_at_its_start(cell: Cell) -> None:
 def test_another_shadow_starts_where_this_one_cannot(cell: Cell) -> None:
     """A host whose master does not start stands in nobody's way: another shadow takes over."""
     started(cell)
-    with shadows(cell, "b", launch='command = ["/bin/false"]', retry_after=20, retry_limit=20) as (broken,):
-        with shadows(cell, "c", stagger=2):
-            cell.kill_qmaster("a")
-            broken.wait_said("takeover.failed", 30)
-            one_master(cell, "c", 60)
+    false = 'command = ["/bin/false"]'
+    with (
+        shadows(cell, "b", launch=false, retry_after=20, retry_limit=20) as (broken,),
+        shadows(cell, "c", stagger=2),
+    ):
+        cell.kill_qmaster("a")
+        broken.wait_said("takeover.failed", 30)
+        one_master(cell, "c", 60)
 
 
 def test_port_taken(cell: Cell) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab.gridengine import Cell
 from tests.lab.ours import Ours, one_master, shadows
-from tests.lab.processes import wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -14,13 +13,13 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 def ready(cell: Cell, daemons: list[Ours]) -> None:
     """Wait until each daemon has read the heartbeat, so that its silence counts."""
     for daemon in daemons:
-        wait_for(lambda d=daemon: d.record().get("beat") is not None, 20, f"a beat\n{daemon.story()}")
+        daemon.wait_for_beat()
     assert cell.qmasters()
 
 
 @pytest.mark.parametrize("turn", range(10))
 def test_two_shadows_race_for_a_killed_master(cell: Cell, turn: int) -> None:
-    """kill -9 of the master: exactly one new sge_qmaster on one of two shadows, and qstat answers."""
+    """A master killed with -9: exactly one new sge_qmaster on one of two shadows, and qstat answers."""
     cell.start_qmaster("a")
     with shadows(cell, "b", "c") as daemons, cell.masters() as masters:
         ready(cell, daemons)
