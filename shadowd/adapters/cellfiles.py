@@ -15,14 +15,14 @@ names by DNS, and to judge: an answer that is no value is ``Unknown`` with the f
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from shadowd.adapters import lockfile, publish
 from shadowd.adapters.hostnames import HostNames, is_host_name
 from shadowd.adapters.pausefile import parse_pause
-from shadowd.adapters.reading import list_dir, read_content, read_small
+from shadowd.adapters.reading import list_dir, place, read_content, read_small
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.core.values import Epoch, Host, Lock, LockKind, Pause, Problem, Unknown
 
@@ -52,11 +52,13 @@ class CellPaths:
     active: Path
     shadows: Path
     pid_file: Path
+    state: Path = field(init=False)
+    """The directory of this project's own records (DESIGN.md, "Files on disk")."""
+    pause: Path = field(init=False)
 
-    @property
-    def state(self) -> Path:
-        """The directory of this project's own records (DESIGN.md, "Files on disk")."""
-        return self.spool / "shadowd"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", self.spool / "shadowd")
+        object.__setattr__(self, "pause", self.state / "pause.json")
 
 
 def parse_beat(data: bytes, subject: str) -> int | Unknown:
@@ -131,7 +133,7 @@ class GridEngineFiles:
 
     def read_pause(self) -> Pause | Unknown | None:
         """Read the pause record; None only where its directory, or the spool, is seen without it."""
-        path = self.paths.state / "pause.json"
+        path = self.paths.pause
         listed = _is_listed(path)
         if isinstance(listed, Unknown):
             bare = listed.problem is Problem.MISSING and _is_listed(self.paths.state) is False
@@ -200,8 +202,9 @@ def _parsed(
 
 
 def _is_listed(path: Path) -> bool | Unknown:
-    names = list_dir(path.parent, _MOST_ENTRIES)
-    return names if isinstance(names, Unknown) else path.name in names
+    directory, name = place(path)
+    names = list_dir(directory, _MOST_ENTRIES)
+    return names if isinstance(names, Unknown) else name in names
 
 
 def _words(text: bytes) -> list[bytes]:

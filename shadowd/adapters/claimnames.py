@@ -13,11 +13,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 from shadowd.adapters.publish import MAX_NAMES
-from shadowd.adapters.reading import list_dir, unreadable
+from shadowd.adapters.reading import list_dir, place, unreadable
 from shadowd.core.values import NoticeKind, Problem, Unknown
 
 Names = Mapping[str, int]
@@ -87,11 +88,19 @@ def epoch_of(name: str) -> int:
 
 def take_listing(directory: Path) -> Listing | Unknown:
     """List notices, then claims, below the cell's own directory."""
-    notices = scan(directory / "notices", directory.parent)
+    where_notices, where_claims = _folders(directory)
+    spool, _ = place(directory)
+    notices = scan(where_notices, spool)
     if isinstance(notices, Unknown):
         return notices
-    claims = scan(directory / "claims", directory.parent)
+    claims = scan(where_claims, spool)
     return claims if isinstance(claims, Unknown) else Listing(notices, claims)
+
+
+@lru_cache(maxsize=4096)
+def _folders(directory: Path) -> tuple[Path, Path]:
+    # Remembered, as a listing is made every two seconds.
+    return directory / "notices", directory / "claims"
 
 
 def look(listing: Listing) -> Look:
@@ -133,10 +142,10 @@ def _entries(directory: Path) -> Names:
 
 def _absent(directory: Path, spool: Path) -> bool | Unknown:
     """Ask the directories above, up to the spool, whether this one is missing."""
-    parent = directory.parent
+    parent, name = place(directory)
     names = list_dir(parent, MAX_NAMES)
     if not isinstance(names, Unknown):
-        return directory.name not in names
+        return name not in names
     if names.problem is Problem.MISSING and parent != spool:
         return _absent(parent, spool)
     return names

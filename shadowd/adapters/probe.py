@@ -9,7 +9,8 @@ status 0 = answers (0.1 s); "Connection refused", "No route to host", "Network i
 Anything else says too little: with a frozen master it is mute for 61 s (so it is killed before the limit),
 behind a pulled cable likewise; it aborts without SGE_ROOT, does not find names for addresses that we know,
 and says "can't find connection" of any server that is no Grid Engine. TCP then decides in the time that is
-left: see ``shadowd.adapters.knocking``.
+left: see ``shadowd.adapters.knocking``. TCP also goes first, for a moment: where every address refuses, the
+kernel has said all that qping would say a tenth of a second later, in the middle of a takeover.
 
 What keeps us from asking (no descriptors left, a local firewall) is doubt too, reported as UNRESOLVABLE
 with the reason. Refuses to retry.
@@ -58,9 +59,15 @@ class TcpProbe:
         if isinstance(found, str):
             return ProbeOutcome.UNRESOLVABLE, f"{host}: {found}"
         if self._qping is not None:
-            answer = self._ask_qping(self._qping, host, (ends - time.monotonic()) * _SHARE)
+            left = ends - time.monotonic()
+            answers = knock(found, self._port, left * (1 - _SHARE))
+            if all(answer.outcome is ProbeOutcome.REFUSES for answer in answers):
+                return _sum_up(host, answers)
+            answer = self._ask_qping(self._qping, host, left * _SHARE)
             if answer.outcome is not None:
                 return answer.outcome, answer.detail
+            if any(answer.outcome is ProbeOutcome.ANSWERS for answer in answers):
+                return _sum_up(host, answers)
         return _sum_up(host, knock(found, self._port, max(0.05, ends - time.monotonic())))
 
     def _find(self, host: str, timeout: float) -> list[str] | str:

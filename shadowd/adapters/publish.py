@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from shadowd.adapters.reading import list_dir, read_small
@@ -69,14 +70,14 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
     """
     if len(data) > MAX_FILE:
         return Unknown(Problem.TOO_LARGE, str(path), f"{len(data)} bytes; at most {MAX_FILE} are published")
-    temp = str(path.with_name(f".{path.name}.new.{os.getpid()}"))
+    temp = _beside(path, os.getpid())
     try:
         try:
             write_private(temp, data, mode, sync=False, anew=True)
         except FileNotFoundError:
             make_directories(path.parent.parent, path.parent)
             write_private(temp, data, mode, sync=False, anew=True)
-        Path(temp).rename(path)
+        temp.rename(path)
     except OSError as error:
         if not _unlink(temp) and isinstance(error, FileNotFoundError) and path.exists():
             return None  # a server that lost its reply says ENOENT although done (NFS.md)
@@ -84,7 +85,13 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
     return None
 
 
-def write_private(temp: str, data: bytes, mode: int, *, sync: bool = True, anew: bool = False) -> None:
+@lru_cache(maxsize=4096)
+def _beside(path: Path, pid: int) -> Path:
+    # Remembered, as the same few files are replaced at each check.
+    return path.with_name(f".{path.name}.new.{pid}")
+
+
+def write_private(temp: str | Path, data: bytes, mode: int, *, sync: bool = True, anew: bool = False) -> None:
     """Write a complete new file of this mode, whatever the umask says. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -150,7 +157,7 @@ def _has_second_name(temp: str) -> bool:
         os.close(descriptor)
 
 
-def _unlink(name: str) -> bool:
+def _unlink(name: str | Path) -> bool:
     """Remove a name; True if it was there and is gone."""
     try:
         Path(name).unlink()

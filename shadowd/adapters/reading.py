@@ -16,6 +16,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from shadowd.core.values import Problem, Unknown
@@ -73,6 +74,16 @@ def list_dir(path: Path, most: int) -> tuple[str, ...] | Unknown:
             return _names(path, most)
     except (OSError, ValueError) as error:
         return unreadable(path, error)
+
+
+@lru_cache(maxsize=16384)
+def place(path: Path) -> tuple[Path, str]:
+    """Return the directory and the name of a path.
+
+    Remembered: the same few paths of each cell are taken apart at each check, and pathlib takes longer for
+    it than the kernel for the read that follows.
+    """
+    return path.parent, path.name
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> Unknown:

@@ -53,7 +53,9 @@ class Memory:
         if isinstance(ledger, Unknown):
             return
         self.ledger = ledger
-        self.peak = max(self.peak, ledger.highest)
+        # A doubtful record is doubt for as long as it lies there, and no loss once a person took it away.
+        sure = (record.epoch for record in ledger.records if record.claim not in ledger.doubts)
+        self.peak = max(self.peak, *sure, Epoch(0))
         self._seen = {record.epoch: self._seen.get(record.epoch, when) for record in ledger.records}
         last = ledger.last_confirmed
         if last is not None and not last.open and last.epoch != self._closed:

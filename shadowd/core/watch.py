@@ -131,6 +131,7 @@ class Watch:
         """Judge one full round that the memory has taken in."""
         if change is Change.MOVED:
             self.attempts = 0
+            self._retry_at = now
             self._unresolvable = None
         self.refusals = refusals(seen, self._circumstances(now), now)
         said = self._say_standing()

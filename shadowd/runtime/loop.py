@@ -65,11 +65,11 @@ class Loop:
     def turn(self) -> None:
         """Take one turn."""
         self._alive()
-        changed: set[str | None] = set()
+        changed: set[str] = set()
         for _ in range(min(self._words.qsize(), _WORDS)):
             word, name = self._words.get_nowait()
             word()
-            changed.add(name)
+            changed.update(self.runners if name is None else (name,))
         self._enter_all(changed)
         for name in self._overdue(self._clock.now()):
             self.runners[name].turn()
@@ -85,17 +85,13 @@ class Loop:
         due = self._agenda[0][0] if self._agenda else NEVER
         return Seconds(max(0.0, min(self._longest, due - self._clock.now())))
 
-    def _enter_all(self, changed: set[str | None]) -> None:
+    def _enter_all(self, changed: set[str]) -> None:
         """Enter the runners whose dates may have changed, and those that came or went."""
-        if None in changed or self.runners.keys() != self._due.keys():
-            changed = {*self.runners, *self._due}
-        for name in changed:
+        for name in changed | (self.runners.keys() ^ self._due.keys()):
             self._enter(name)
 
-    def _enter(self, name: str | None) -> None:
+    def _enter(self, name: str) -> None:
         """Put a runner's present date into the agenda: with a thousand cells nobody asks each, each turn."""
-        if name is None:
-            return
         runner = self.runners.get(name)
         if runner is None:
             self._due.pop(name, None)

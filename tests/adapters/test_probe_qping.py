@@ -33,12 +33,19 @@ def ask_with(qping: Path, port: int, timeout: float = 10, address: str = "127.0.
     return TcpProbe(port, timeout, {HERE: address}, qping, {"PATH": "/usr/bin:/bin"}).ask(HERE)[0]
 
 
-def test_qping_is_asked_as_grid_engine_wants(qping: Callable[[str], Path], tmp_path: Path) -> None:
+def test_qping_is_asked_as_grid_engine_wants(net: Net, qping: Callable[[str], Path], tmp_path: Path) -> None:
     """The arguments are those of the manual page, the environment is the cell's."""
     program = qping(f'echo "$@" > {tmp_path}/asked; echo "$SGE_CELL" >> {tmp_path}/asked')
-    made = TcpProbe(6444, 10, {HERE: "127.0.0.1"}, program, {"PATH": "/bin", "SGE_CELL": "lab"})
+    port = net.server(says_ok)
+    made = TcpProbe(port, 10, {HERE: "127.0.0.1"}, program, {"PATH": "/bin", "SGE_CELL": "lab"})
     assert made.ask(HERE)[0] is ProbeOutcome.ANSWERS
-    assert (tmp_path / "asked").read_text() == "-info 127.0.0.1 6444 qmaster 1\nlab\n"
+    assert (tmp_path / "asked").read_text() == f"-info 127.0.0.1 {port} qmaster 1\nlab\n"
+
+
+def test_a_port_that_refuses_needs_no_qping(net: Net, qping: Callable[[str], Path], tmp_path: Path) -> None:
+    """The kernel's refusal is certain, and a takeover waits for the answer."""
+    assert ask_with(qping(f"touch {tmp_path}/asked"), net.closed_port()) is ProbeOutcome.REFUSES
+    assert not (tmp_path / "asked").exists()
 
 
 @pytest.mark.parametrize("words", ["Connection refused", "No route to host", "Network is unreachable"])
