@@ -6,9 +6,12 @@ shadowd"); the kernel's lock goes with its process, whatever ended it. The file 
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from shadowd.errors import AlreadyRunningError, ConfigError
+
+_REMEDY = "set runtime_dir to a local directory that may be written"
 
 
 def ensure_directory(path: Path) -> None:
@@ -16,27 +19,38 @@ def ensure_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
-        reason = f"cannot be made: {error.strerror}"
-        raise ConfigError(
-            str(path), reason, "set runtime_dir to a local directory that may be written"
-        ) from None
+        raise ConfigError(str(path), f"cannot be made: {error.strerror}", _REMEDY) from None
 
 
 def lock_instance(path: Path) -> int:
     """Take the lock of this file and return its descriptor; keep it open for as long as you serve."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, flags, 0o644)
     except OSError as error:
-        remedy = "set runtime_dir to a local directory that may be written"
-        raise ConfigError(str(path), f"cannot be opened: {error.strerror}", remedy) from None
+        raise ConfigError(str(path), f"cannot be opened: {error.strerror}", _REMEDY) from None
+    try:
+        _lock(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(path: Path, descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise ConfigError(str(path), "is not a regular file", "remove it")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        os.close(descriptor)
         who = f"by pid {holder}" if holder.isdigit() else "by another process"
         remedy = "this host serves the cell already; see `shadowd status`, or stop the other daemon first"
         raise AlreadyRunningError(str(path), f"is locked {who}", remedy) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be locked: {error.strerror}", _REMEDY) from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be written: {error.strerror}", "is the disk full?") from None

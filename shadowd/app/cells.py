@@ -181,6 +181,7 @@ class Cells:
             clock=self.clock,
             submit=self.submit,
             post=lambda word: self.loop.post(word, prepared.settings.name),
+            note=lambda word: self.loop.note(word, prepared.settings.name),
             ended=self._wake,
             environ=self.environ,
             spool_log=self.settings.log.spool,

@@ -100,6 +100,7 @@ def assemble(
     clock: SystemClock,
     submit: Callable[[Job], None],
     post: Callable[[Job], None],
+    note: Callable[[Job], None],
     ended: Callable[[str], None],
     environ: Mapping[str, str],
     spool_log: bool,
@@ -139,7 +140,7 @@ def assemble(
         launcher=launcher,
         identity=identity,
     )
-    lanes = Lanes(clock, submit=submit, post=post, timing=timing)
+    lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     outlet = CellOutlet(prepared)
     spool = SpoolLog(
         cell.spool / f"messages_shadowd.{prepared.full_name.split('.')[0]}",

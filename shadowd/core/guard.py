@@ -58,7 +58,6 @@ class Guard:
         self.outcome: NoticeKind | None = None
         self.ending: Reason | None = None
         self.lease_ends = Instant(lease_from + lease)
-        self.last: Observed | None = None
         self._timing = timing
         self._lease = lease
         self._epoch = epoch
@@ -128,7 +127,6 @@ class Guard:
                 return ()
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
-        self.last = seen
         self._next_look = Instant(now + self._timing.guard_interval)
         if self.duty is Duty.CLOSE:
             return self._close(seen, now)

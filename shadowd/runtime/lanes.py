@@ -26,8 +26,16 @@ class _Track:
     """When the job under way was begun."""
 
 
+def _nothing() -> None:
+    """Wake the decision thread, which then hears what was noted."""
+
+
 class Lanes:
-    """All lanes of a cell. Used on the decision thread only; workers come back through ``post``."""
+    """All lanes of a cell. Used on the decision thread only; workers come back through ``post``.
+
+    The end of a job that nobody waits for is only noted, and heard when the decision thread wakes for
+    something else; its lane is free from then on.
+    """
 
     def __init__(
         self,
@@ -35,11 +43,13 @@ class Lanes:
         *,
         submit: Callable[[Job], None],
         post: Callable[[Job], None],
+        note: Callable[[Job], None],
         timing: Timing,
     ) -> None:
         self._clock = clock
         self._submit = submit
         self._post = post
+        self._note = note
         self._timeouts = dict.fromkeys(Lane, timing.io_timeout)
         # A probe may take all of its own time limit, and is not stuck then.
         self._timeouts[Lane.NETWORK] = Seconds(timing.io_timeout + timing.probe_timeout)
@@ -55,8 +65,14 @@ class Lanes:
             return
 
         def run() -> None:
+            begun = self._clock.now()
             then = job()
-            self._post(lambda: self._finish(track, then))
+            tell = self._note if droppable else self._post
+            tell(lambda: self._finish(track, then))
+            # In this order: whoever queues a job after this look finds the word, and nobody waits for both.
+            late = droppable and self._clock.now() >= begun + self._timeouts[lane]
+            if droppable and (track.waiting or late):
+                self._post(_nothing)
 
         track.waiting.append(run)
         if track.since is None:

@@ -51,6 +51,13 @@ class Loop:
         self._words.put((word, runner))
         self._waker.wake()
 
+    def note(self, word: Job, runner: str | None = None) -> None:
+        """Run this at the beginning of the next turn, whenever that is. Any thread may call it.
+
+        For what nobody waits for: waking a thread costs more than most words.
+        """
+        self._words.put((word, runner))
+
     def stop(self) -> None:
         """Leave after this turn. Safe in a signal handler."""
         self._stopping = True

@@ -187,7 +187,7 @@ class SimHost:
         return Runner(
             make=lambda now: self._make(seat.cell, self.timing, policy, now),
             executor=Executor(ports),
-            lanes=Lanes(self, submit=self.submit, post=loop.post, timing=self.timing),
+            lanes=Lanes(self, submit=self.submit, post=loop.post, note=loop.note, timing=self.timing),
             clock=self,
             journal=seat,
             outlet=seat,

@@ -239,9 +239,8 @@ class Cluster:
         due = machine.cell.deadline()
         if due <= machine.now + 1e-6:
             machine.now = max(machine.now, due)
-            actions = machine.cell.tick(machine.now)
-            self.take(machine, actions)
-            assert actions or machine.cell.deadline() > machine.now, "a busy loop"
+            self.take(machine, machine.cell.tick(machine.now))
+            assert machine.cell.deadline() > machine.now, "a busy loop"
 
     def settle(self, until: Callable[[], bool] = lambda: False) -> None:
         """Answer all that can be answered at this moment, or until something is the case."""

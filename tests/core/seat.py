@@ -84,8 +84,9 @@ class Seat:
         self._take(self.cell.step(event, self.now))
 
     def tick(self) -> None:
-        """Let the cell do what is due now."""
+        """Let the cell do what is due now; the next date is later, or this would be a busy loop."""
         self._take(self.cell.tick(self.now))
+        assert self.cell.deadline() > self.now
 
     def answer(self, action: Action | None = None) -> None:
         """Carry out the oldest request, or this one."""

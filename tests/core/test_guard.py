@@ -107,6 +107,18 @@ def test_a_hung_directory_does_not_stop_the_inspections() -> None:
     assert seat.state is State.ACTIVE
 
 
+def test_a_hung_inspection_is_not_asked_for_again() -> None:
+    """The processes cannot be looked at: the files are, and the question stays one."""
+    seat = guarding()
+    seat.until(Inspect)
+    inspections = len(seat.times(Inspect))
+    for _ in range(20):
+        seat.pending = [action for action in seat.pending if not isinstance(action, Inspect)]
+        seat.run(0.5, masters_beat=True)
+    assert len(seat.times(Inspect)) == inspections
+    assert len(seat.times(Observe)) >= 10
+
+
 # --- supersession ------------------------------------------------------------------------------------
 
 

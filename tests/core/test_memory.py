@@ -70,6 +70,18 @@ def test_the_peak_does_not_sink() -> None:
     assert fresh.ledger.highest == 2
 
 
+def test_a_doubtful_record_that_a_person_took_away_is_no_loss() -> None:
+    """The remedy of a doubt must not raise the alarm that records were lost."""
+    fresh = rounds((ledger(EpochRecord(Epoch(3), UNREADABLE), doubts=(UNREADABLE,)), 1))
+    assert fresh.peak == 0
+
+
+def test_a_closed_epoch_that_lost_its_claim_still_counts() -> None:
+    """Its number is taken and nobody doubts it, so the next bid is above it."""
+    closed = EpochRecord(Epoch(3), UNREADABLE, frozenset({NoticeKind.FAILED}))
+    assert rounds((ledger(closed), 1)).peak == 3
+
+
 def test_an_unreadable_listing_leaves_the_old_one() -> None:
     """Unknown is no news."""
     fresh = rounds((ledger(confirmed(1)), 1), (UNREADABLE, 1))

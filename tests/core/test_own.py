@@ -2,7 +2,7 @@
 
 import pytest
 
-from shadowd.core.actions import Inspect, MakeClaim, Observe, StopPair, WriteNotice
+from shadowd.core.actions import ClearLock, Inspect, MakeClaim, Observe, StopPair, WriteNotice
 from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
@@ -103,6 +103,8 @@ def test_a_resumed_launch_that_comes_to_nothing() -> None:
     seat = restarted(record(1, NoticeKind.LAUNCHING, host=HERE), pair=Pair(beating=False), lock=lock)
     seat.run(121)
     assert (State.LAUNCHING, Reason.LAUNCH_TIMEOUT, State.STANDBY) in seat.rows
+    ending = [type(action) for when, action in seat.done if when == BEGINNING + 120]
+    assert ending[:3] == [StopPair, ClearLock, WriteNotice]
     assert outcomes(seat) == [(1, FAILED)]
     assert seat.world.pairs[OURS].alive == 0
     assert seat.world.lock == ABSENT

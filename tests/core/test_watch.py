@@ -66,6 +66,13 @@ def test_being_woken_looks_early_at_most_once_a_second() -> None:
     assert len(seat.times(Observe)) == 3
 
 
+def test_being_woken_before_the_first_round() -> None:
+    """A hint that comes before anything was read finds the first round due anyway."""
+    seat = Seat()
+    seat.step(Woken())
+    assert seat.pending == [Observe()]
+
+
 def test_being_woken_while_waiting_asks_nothing_twice() -> None:
     """A hint during a read adds no second one."""
     seat = Seat()
@@ -271,9 +278,10 @@ def test_back_off_is_capped() -> None:
 
 
 def test_a_beat_ends_the_back_off() -> None:
-    """A master that lives again begins a new count of attempts."""
+    """A master that lives again begins a new count of attempts, and whoever follows it need not wait."""
     seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
-    seat.run(900)
+    seat.run(1150)
+    assert seat.reasons == [Reason.ACTIVE_UNKNOWN, Reason.BACKING_OFF]
     seat.world.advance_beat()
     seat.run(60)
     assert seat.cell.snapshot().attempts == 0

@@ -10,15 +10,14 @@ from shadowd.core.values import ClaimReason, NoticeKind
 from tests.core import phases
 from tests.core.rounds import (
     BEGINNING,
+    ELSEWHERE,
     PAUSE,
     UNREADABLE,
     confirmed,
+    record,
 )
 from tests.core.seat import Seat
 from tests.core.world import World
-
-DIED = NoticeKind.DIED
-
 
 # --- an operator asks --------------------------------------------------------------------------------
 
@@ -46,6 +45,18 @@ def test_an_operator_is_refused_with_the_first_reason() -> None:
     seat.world.pause = None
     seat.run(120)
     assert seat.times(MakeClaim) == []
+
+
+def test_a_wish_is_granted_once() -> None:
+    """A race that was lost is over: the next bid waits for the timers again."""
+    seat = Seat()
+    seat.run(90)
+    seat.step(TakeoverAsked("eve"))
+    seat.until(MakeClaim)
+    seat.world.add(record(1, NoticeKind.FAILED, host=ELSEWHERE))
+    seat.answer()
+    seat.until(MakeClaim)
+    assert seat.now == BEGINNING + 840
 
 
 def test_an_operator_may_overrule_a_recorded_shutdown() -> None:

@@ -37,6 +37,7 @@ from shadowd.core.events import (
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     BeatReading,
+    Claim,
     Epoch,
     ExitKind,
     Host,
@@ -169,6 +170,11 @@ class World:
             self.lock = Lock(LockKind.CLAIM, epoch, nonce)
         return self.lock
 
+    def _nonce(self, epoch: Epoch) -> str | None:
+        """Return what the processes of an epoch carry in their environment."""
+        record = self.records.get(epoch)
+        return record.claim.nonce if record is not None and isinstance(record.claim, Claim) else None
+
     def _handle_pair(self, host: Host, action: Any, problem: Unknown | None) -> Event:
         key = (host, action.epoch)
         if isinstance(action, Launch | LaunchScheduler):
@@ -179,7 +185,7 @@ class World:
             return Launched(action.epoch, problem)
         assert isinstance(action, Inspect | StopPair)
         pair = self.pairs.get(key)
-        if pair is None:
+        if pair is None or action.nonce != self._nonce(action.epoch):
             return Inspected(action.epoch, PairView(ExitKind.UNSEEN, None, None, 0))
         if isinstance(action, StopPair) and not pair.unkillable:
             if pair.master is ExitKind.RUNNING:
