@@ -19,11 +19,23 @@ _UNKNOWN = 70
 _LONGEST = 4096
 
 
+def open_streams() -> None:
+    """Open what is closed of the standard streams, to nowhere.
+
+    Else the next files opened would get their numbers: the log would go into a lock, or into a claim.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.dup(descriptor)
+    os.close(descriptor)
+
+
 def daemonize() -> Callable[[int, str], None]:
     """Go to the background. Returns, in the daemon, the word to say once: exit status and message.
 
     The calling process exits with that status and prints that message on standard error.
     """
+    open_streams()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork():
         os.close(writer)
@@ -59,15 +71,15 @@ def _relay(reader: int) -> NoReturn:
 
 def _exit(status: int, message: bytes) -> NoReturn:
     if message:
-        sys.stderr.write(message.decode("utf-8", "replace") + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            os.write(2, message + b"\n")
     os._exit(status)
 
 
 def _leave_terminal() -> None:
     """Detach the standard streams, and not earlier: what goes wrong at the start must be seen."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # None where it was closed
             stream.flush()
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):

@@ -125,9 +125,10 @@ def machine_names(within: Seconds) -> tuple[str, ...]:
 
     def ask() -> None:
         try:
-            import socket  # noqa: PLC0415 - `status` runs every minute and rarely comes here
+            # The same function as socket's, whose import takes a twelfth of the time of a `status`.
+            from _socket import gethostbyname_ex  # noqa: PLC0415 - not where the name is configured
 
-            official, others, _ = socket.gethostbyname_ex(kernel)
+            official, others, _ = gethostbyname_ex(kernel)
         except (OSError, UnicodeError):
             return
         answers.append((official, kernel, *others))

@@ -23,7 +23,7 @@ class ServiceManager:
         )
         self.ping_every = _ping_interval(environ)
         """Seconds between two words to the manager's watchdog; infinite where nobody watches."""
-        self._pinged = float("-inf")
+        self._due = 0.0 if self.ping_every < float("inf") else self.ping_every
 
     def ready(self, status: str) -> None:
         """Say that the daemon serves its cells."""
@@ -32,8 +32,8 @@ class ServiceManager:
     def alive(self) -> None:
         """Say that the decision loop took a turn; sent at half the manager's interval."""
         now = time.monotonic()
-        if now - self._pinged >= self.ping_every:
-            self._pinged = now
+        if now >= self._due:
+            self._due = now + self.ping_every
             self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
@@ -43,6 +43,12 @@ class ServiceManager:
     def stopping(self) -> None:
         """Say that the daemon leaves."""
         self._send("STOPPING=1")
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _send(self, words: str) -> None:
         if self._socket is None:

@@ -41,6 +41,11 @@ class EventWaker:
         """End the present or the next wait."""
         os.eventfd_write(self._event, 1)
 
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for descriptor in (self._event, self._signals, self.signal_fd):
+            os.close(descriptor)
+
 
 class Watches:
     """File watches of all cells: one observer, and one thread that sets them up, for that may hang.

@@ -88,7 +88,8 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         names=names,
         user=lookup(cell.admin_user) if root and cell.admin_user else None,
         pair=_pair(cell_settings, cell, environ),
-        port=cell_settings.probe.port or gridengine.qmaster_port({**environ, **cell_settings.launch.environment}),
+        port=cell_settings.probe.port
+        or gridengine.qmaster_port({**environ, **cell_settings.launch.environment}),
         qping=_qping(cell_settings, cell, environ),
         runtime_dir=settings.runtime_dir,
     )

@@ -63,12 +63,11 @@ def serve(
     ``name`` is what ``ps`` and init scripts know it by; ``explain`` makes exit status and message of an
     error that ends a start in the background.
     """
-    say: Callable[[int, str], None] | None = None
-    if background:
-        # Before anything else: threads and locks do not survive a fork.
-        from shadowd.adapters.daemonize import daemonize
+    from shadowd.adapters.daemonize import daemonize, open_streams
 
-        say = daemonize()
+    open_streams()
+    # Before anything else: threads and locks do not survive a fork.
+    say = daemonize() if background else None
     try:
         _serve(load, name, say)
     except ShadowdError as error:

@@ -69,7 +69,6 @@ class Lanes:
             then = job()
             tell = self._note if droppable else self._post
             tell(lambda: self._finish(track, then))
-            # In this order: whoever queues a job after this look finds the word, and nobody waits for both.
             late = droppable and self._clock.now() >= begun + self._timeouts[lane]
             if droppable and (track.waiting or late):
                 self._post(_nothing)
@@ -77,6 +76,8 @@ class Lanes:
         track.waiting.append(run)
         if track.since is None:
             self._next(track)
+        elif droppable:
+            self._post(_nothing)  # the end of the one before may be noted, and not heard yet
 
     def busy(self, lane: Lane) -> bool:
         """Tell whether a job of this lane is under way."""

@@ -91,7 +91,7 @@ class PaperCell:
             "format": 1,
             "cell": self.name,
             "epoch": 1,
-            "host": host.split(".")[0],
+            "host": host.partition(".")[0],
             "pid": 1,
             "wall": 0.0,
         }
@@ -132,10 +132,12 @@ def make(top: Path, count: int, hosts: Sequence[str], *, guarded: bool = False) 
     return cells
 
 
-def configure(home: Path, cells: Iterable[PaperCell], keys: str = "", *, watch: bool = True) -> Path:
+def configure(
+    home: Path, cells: Iterable[PaperCell], keys: str = "", *, watch: bool = True, run: str = "/run/shadowd"
+) -> Path:
     """Write the configuration of one daemon that serves these cells; ``keys`` are added to each."""
     home.mkdir(parents=True, exist_ok=True)
-    head = f'watch = {str(watch).lower()}\nruntime_dir = "{home}/run"\n'
+    head = f'watch = {str(watch).lower()}\nruntime_dir = "{run}"\n'
     head += f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
     tables = (
         f'[[cell]]\nname = "{cell.name}"\nsge_root = "{cell.root}"\nsge_cell = "{NAME}"\n{keys}\n'

@@ -1,10 +1,11 @@
-"""The daemon with a witness inside, which ends it, or holds it up, at a moment that the test chose.
+"""The daemon with a witness inside, which ends it or holds it up at a moment that the test chose.
 
 Run as a program: ``puppet.py WISH VERB ARGUMENT…`` is ``shadowd VERB ARGUMENT…`` with these wishes (JSON):
 
     witness          file that gets a line "time what" after each action, and after each changing call
     kill_after       [action, n]: SIGKILL after the n-th action of this kind of the first takeover
     kill_after_call  n: SIGKILL after the n-th call of the first takeover that changes a file
+    reload_after     [action, n]: SIGHUP after the n-th action of this kind of the first takeover
     stall_when       file: while it is there, the decision thread sleeps
     retry            seconds after which a cell that could not be served is tried again
     first_look       seconds that the start waits for the cells' files
@@ -62,8 +63,11 @@ class Witness:
             self._note(kind)
             if self._began:
                 self._seen[kind] = self._seen.get(kind, 0) + 1
-                if [kind, self._seen[kind]] == self._wish.get("kill_after"):
+                now = [kind, self._seen[kind]]
+                if now == self._wish.get("kill_after"):
                     os.kill(os.getpid(), signal.SIGKILL)
+                if now == self._wish.get("reload_after"):
+                    os.kill(os.getpid(), signal.SIGHUP)
             return answer
 
         Executor.perform = perform  # type: ignore[method-assign]

@@ -1,9 +1,10 @@
 """One cell's directory hangs; the daemon, its other cells and the verbs do not.
 
 The directory is on a FUSE file system of the test's own that stops answering, as a file server does that
-is gone: every call into it sleeps in the kernel.
+is gone: every call into it sleeps in the kernel (``frozen`` says how it is made like NFS).
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.frozen import Freezer, freezer
 from tests.daemon.toys import FAST, LONG, Daemon, Toys, configure, launch, patiently
 from tests.lab import processes
-from tests.lab.fusefs import FaultyMount, mounted, why_not
+from tests.lab.fusefs import mounted, why_not
 
 pytestmark = [
     pytest.mark.real,
@@ -30,7 +32,7 @@ QUICK = 5.0
 class House:
     """Three cells of which one can be made to hang, and where their daemon lives."""
 
-    mount: FaultyMount
+    freezer: Freezer
     hanging: Toys
     second: Toys
     third: Toys
@@ -63,17 +65,17 @@ class House:
 @pytest.fixture
 def house(place: Path) -> Iterator[House]:
     """Give three cells, one of them on a mount that hangs on request."""
-    with mounted(place / "fuse") as mount:
+    with mounted(place / "fuse") as mount, freezer(mount, place) as cold:
         hanging = Toys.make(mount.path / "cell", "hanging", journal=place / "journal")
         made = House(
-            mount,
+            cold,
             hanging,
             Toys.make(place / "second", "second"),
             Toys.make(place / "third", "third"),
             place / "beta",
         )
         yield made
-        mount.heal()
+        cold.thaw()
         for cell in made.cells:
             cell.close()
 
@@ -89,7 +91,7 @@ def end(daemon: Daemon) -> float:
 def test_a_cell_that_hangs_keeps_no_other_from_its_takeover(house: House) -> None:
     """The other cells' masters are replaced in time; ``status`` names the stuck one; TERM ends the daemon."""
     daemon = house.serve()
-    house.mount.hang("*")
+    house.freezer.freeze()
     daemon.wait_told("io.stuck", cell="hanging")
     house.second.kill_pair("alpha")
     house.third.kill_pair("alpha")
@@ -112,11 +114,11 @@ def test_a_cell_that_hangs_keeps_no_other_from_its_takeover(house: House) -> Non
 def test_after_the_hang_the_silence_goes_on_where_it_was(house: House) -> None:
     """What could not be read was no silence: a master that died meanwhile is replaced a full wait later."""
     daemon = house.serve()
-    house.mount.hang("*")
+    house.freezer.freeze()
     daemon.wait_told("io.stuck", cell="hanging")
     house.hanging.kill_pair("alpha")
     time.sleep(EARLIEST)
-    house.mount.heal()
+    house.freezer.thaw()
     healed = time.monotonic()
     daemon.wait_told("io.resumed", cell="hanging")
     assert house.hanging.wait_master(("beta",)) == "beta"
@@ -127,10 +129,10 @@ def test_after_the_hang_the_silence_goes_on_where_it_was(house: House) -> None:
 def test_a_master_that_lives_through_the_hang_is_left_alone(house: House) -> None:
     """A hang much longer than all timers is nobody's death."""
     daemon = house.serve()
-    house.mount.hang("*")
+    house.freezer.freeze()
     daemon.wait_told("io.stuck", cell="hanging")
     time.sleep(EARLIEST + 2)
-    house.mount.heal()
+    house.freezer.thaw()
     daemon.wait_told("io.resumed", cell="hanging")
     beats = house.hanging.beats()
     patiently(lambda: house.hanging.beats() > beats + 10, LONG, "the master beats", daemon.story)
@@ -143,10 +145,10 @@ def test_a_guard_whose_directory_hangs_stops_its_master_when_the_lease_is_over(h
     daemon = house.serve()
     house.hanging.kill_pair("alpha")
     daemon.wait_told("master.confirmed", cell="hanging")
-    house.mount.hang("*")
+    house.freezer.freeze()
     daemon.wait_told("master.lease_over", cell="hanging")
     patiently(lambda: not house.hanging.pids("beta"), LONG, "the master is stopped", daemon.story)
-    house.mount.heal()
+    house.freezer.thaw()
     house.hanging.wait_master(("beta",))
     house.hanging.never_two()
     notices = house.hanging.cell.spool / "shadowd" / "notices"
@@ -154,9 +156,9 @@ def test_a_guard_whose_directory_hangs_stops_its_master_when_the_lease_is_over(h
 
 
 def test_a_cell_that_hangs_from_the_start_holds_one_thread(house: House) -> None:
-    """The others are served, the daemon says so, and it is looked at again without one more thread each time."""
+    """The others are served, people are told, and looking again and again costs no further threads."""
     house.second.start_master("alpha")
-    house.mount.hang("*")
+    house.freezer.freeze()
     daemon = house.start(retry=0.1, first_look=1.0)
     daemon.wait_told("daemon.started")
     (told,) = daemon.wait_told("cell.disabled", cell="hanging")
@@ -165,7 +167,7 @@ def test_a_cell_that_hangs_from_the_start_holds_one_thread(house: House) -> None
     before = threads(daemon.pid)
     time.sleep(3)
     assert threads(daemon.pid) <= before + 2, "a thread for each try"
-    house.mount.heal()
+    house.freezer.thaw()
     house.hanging.start_master("alpha")
     daemon.wait_eligible("hanging")
     house.hanging.kill_pair("alpha")
@@ -174,12 +176,17 @@ def test_a_cell_that_hangs_from_the_start_holds_one_thread(house: House) -> None
 
 def test_a_daemon_of_which_every_cell_hangs_can_be_stopped(house: House) -> None:
     """TERM ends it although every call that it made hangs."""
-    house.mount.hang("*")
+    house.freezer.freeze()
     configure(house.home, "beta", house.hanging)
     daemon = launch(house.home, "beta")
-    time.sleep(1.5)
-    assert daemon.process.poll() is None
+    patiently(lambda: catches(daemon.pid, signal.SIGTERM), LONG, "it knows TERM", daemon.story)
     assert end(daemon) < QUICK
+
+
+def catches(pid: int, number: int) -> bool:
+    """Tell whether a process has a handler for a signal."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigCgt" in line)
+    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
 def threads(pid: int) -> int:

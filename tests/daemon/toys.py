@@ -36,7 +36,7 @@ FAST: dict[str, float | str] = {
     "window": 4.6,
 }
 """As fast as a busy machine allows: a lease of 2.4 s must outlast the moments when nobody gets a turn."""
-SLOW: dict[str, float | str] = FAST | {"stale_after": 600, "delay": 600, "lease": 500}
+SLOW: dict[str, float | str] = FAST | {"stale_after": 600, "delay": 600, "lease": 500, "window": 60}
 """Timers that are never over while a test runs."""
 LONG = 40.0
 """Seconds for what takes a few; only a broken test waits for so long."""
@@ -128,8 +128,9 @@ class Daemon:
             f"{line.get('reason')} epoch={line.get('epoch')} {line.get('detail') or ''}"
             for line in self.events()
         )
-        stderr = (self.home / "stderr").read_text() if (self.home / "stderr").exists() else ""
-        return "\n".join([*lines, json.dumps(self.record()), stderr[-2000:]])
+        stderr = (self.home / "stderr").read_text().splitlines() if (self.home / "stderr").exists() else []
+        errors = [line for line in stderr if not line.startswith("{")]
+        return "\n".join([*lines, json.dumps(self.record()), *errors[-30:]])
 
     def verb(self, *argv: str, timeout: float = LONG) -> "subprocess.CompletedProcess[str]":
         """Run a verb with this daemon's configuration."""
@@ -237,7 +238,8 @@ class Toys:
 
         def serving() -> str:
             masters = [host for host in self.cell.hosts for _ in self.pids(host, "master")]
-            if len(masters) != 1 or masters[0] not in hosts or self.reigns()[-1][1] != masters[0]:
+            reigns = self.reigns()
+            if len(masters) != 1 or masters[0] not in hosts or not reigns or reigns[-1][1] != masters[0]:
                 return ""
             active = (self.cell.common / "act_qmaster").read_text().strip()
             return masters[0] if active == masters[0] else ""
@@ -274,18 +276,21 @@ def launch(
     wish: dict[str, Any] | None = None,
     env: dict[str, str] | None = None,
     before: Sequence[str] = (),
+    config: Sequence[str] | None = None,
+    stderr: int | None = None,
 ) -> Daemon:
     """Start the daemon of a configured home."""
-    words = ["run", "--config", str(home / "shadowd.toml"), *more]
+    named = ["--config", str(home / "shadowd.toml")] if config is None else config
+    words = ["run", *named, *more]
     module = ["-m", "shadowd"]
     if wish is not None:
         module = [str(PUPPET), json.dumps({"witness": str(home / "witness"), **wish})]
-    with (home / "stderr").open("ab") as stderr:
+    with (home / "stderr").open("ab") as output:
         process = subprocess.Popen(
             [*before, sys.executable, *module, *words],
             stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
+            stdout=output,
+            stderr=output if stderr is None else stderr,
             env=surroundings() | (env or {}),
             start_new_session=True,
         )

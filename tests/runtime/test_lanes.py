@@ -16,6 +16,7 @@ class Stage:
 
     time: float = 0.0
     submitted: list[Job] = field(default_factory=list)
+    noted: list[Job] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -23,6 +24,7 @@ class Stage:
             self,
             submit=self.submitted.append,
             post=self._post,
+            note=self.noted.append,
             timing=Timing(io_timeout=Seconds(10), probe_timeout=Seconds(7)),
         )
 
@@ -47,6 +49,9 @@ class Stage:
         self.submitted.pop(0)()
 
     def _post(self, word: Callable[[], None]) -> None:
+        """Be a decision thread that hears at once, and what was noted first."""
+        while self.noted:
+            self.noted.pop(0)()
         word()
 
 
@@ -130,3 +135,42 @@ def test_a_full_lane_forgets_what_nobody_waits_for() -> None:
     while stage.submitted:
         stage.work()
     assert stage.done == ["hung", *(f"record {number}" for number in range(16)), "needed"]
+
+
+def test_the_end_of_what_nobody_waits_for_wakes_nobody() -> None:
+    """It is noted, and the lane is free again when something else woke the decision thread."""
+    stage = Stage()
+    stage.send(Lane.RECORDS, "record", droppable=True)
+    stage.work()
+    assert stage.done == []
+    assert stage.lanes.busy(Lane.RECORDS)
+    stage.send(Lane.SHARED, "read")
+    stage.work()
+    assert stage.done == ["record", "read"]
+    assert not stage.lanes.busy(Lane.RECORDS)
+
+
+def test_a_record_that_waits_for_another_is_not_left_waiting() -> None:
+    """Whichever comes first, the end of the one or the wish for the other, the second begins at once."""
+    stage = Stage()
+    stage.send(Lane.RECORDS, "first", droppable=True)
+    stage.send(Lane.RECORDS, "second", droppable=True)
+    stage.work()
+    assert stage.done == ["first"]
+    stage.work()
+    stage.send(Lane.RECORDS, "third", droppable=True)
+    assert stage.done == ["first", "second"]
+    assert len(stage.submitted) == 1
+
+
+def test_a_record_that_hung_says_so_when_it_is_done() -> None:
+    """People hear at once that a lane works again."""
+    stage = Stage()
+
+    def job() -> Job:
+        stage.time = 11.0
+        return lambda: stage.done.append("hung")
+
+    stage.lanes.send(Lane.RECORDS, job, droppable=True)
+    stage.work()
+    assert stage.done == ["hung"]

@@ -164,6 +164,16 @@ def test_the_loop_leaves_within_the_turn_in_which_it_is_stopped() -> None:
     assert stage.fed == 1
 
 
+def test_what_is_noted_is_heard_first_in_the_next_turn_and_wakes_nobody() -> None:
+    """A note costs no turn of its own."""
+    stage = Stage()
+    stage.loop.note(lambda: stage.heard.append("note"))
+    assert stage.wakes == 0
+    stage.loop.post(lambda: stage.heard.append("word"))
+    stage.loop.turn()
+    assert stage.heard == ["note", "word"]
+
+
 def test_any_thread_may_post_and_stop() -> None:
     """Words of other threads arrive, and none is lost."""
     stage = Stage()

@@ -1,0 +1,102 @@
+"""As root, for cells of different owners: files belong to the owner, the master is root's."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.toys import LONG, Toys, configure, end_all, launch, patiently
+from tests.lab import processes
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+OWNERS = {"one": "daemon", "two": "games"}
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """Give a directory that every user may pass through; pytest's own are closed to all but root."""
+    path = Path(tempfile.mkdtemp(prefix="shadowd-owners-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    end_all(path)
+    shutil.rmtree(path)
+
+
+def own(toys: Toys, user: str) -> None:
+    """Make a cell this user's, closed to all others."""
+    bootstrap = toys.cell.common / "bootstrap"
+    bootstrap.write_text(bootstrap.read_text().replace("admin_user none", f"admin_user {user}"))
+    for path in (toys.root, *toys.root.rglob("*")):
+        shutil.chown(path, user, user)
+    for directory in (toys.cell.common, toys.cell.spool):
+        directory.chmod(0o700)
+
+
+def owners(path: Path) -> dict[str, str]:
+    """Return who owns what we make in a spool."""
+    wanted = [*path.glob("shadowd/**/*"), path / "shadowd", *path.glob("shadowd_*"), *path.glob("messages_*")]
+    return {str(found.relative_to(path)): found.owner() for found in wanted}
+
+
+def test_files_belong_to_the_owner_and_the_master_is_roots(open_place: Path) -> None:
+    """Two cells of two owners under one daemon: claims, notices, records, pid file and messages."""
+    cells = {name: Toys.make(open_place / name, name) for name in OWNERS}
+    for name, toys in cells.items():
+        (toys.cell.spool / "heartbeat").write_text("00041\n")
+        own(toys, OWNERS[name])
+    configure(open_place / "beta", "beta", *cells.values())
+    daemon = launch(open_place / "beta", "beta")
+    for name, toys in cells.items():
+        assert toys.wait_master(("beta",)) == "beta", daemon.story()
+        daemon.wait_told("master.confirmed", cell=name)
+        spool = toys.cell.spool
+        wanted = {
+            *("shadowd", "shadowd/claims", "shadowd/claims/0000000001.json", "shadowd/hosts"),
+            *("shadowd/hosts/beta.json", "shadowd/notices", "shadowd/notices/0000000001.started.json"),
+            *("shadowd_beta.pid", "messages_shadowd.beta"),
+        }
+        patiently(lambda s=spool: wanted <= owners(s).keys(), LONG, "all files", daemon.story)  # type: ignore[misc]
+        assert set(owners(spool).values()) == {OWNERS[name]}, owners(spool)
+        (master,) = toys.pids("beta", "master")
+        assert _ids(master) == {"Uid": ["0"] * 4, "Gid": ["0"] * 4}
+        groups = Path(f"/proc/{master}/status").read_text().partition("Groups:")[2].splitlines()[0].split()
+        assert sorted(map(int, groups)) == sorted(set(os.getgroups()))
+    for path in (open_place / "beta" / "run").iterdir():
+        assert path.owner() == "root"
+
+
+def test_a_lock_of_ours_belongs_to_the_owner(open_place: Path) -> None:
+    """A launch that fails leaves the lock's clearing to the same user that placed it."""
+    toys = Toys.make(open_place / "one", "one")
+    (toys.cell.spool / "heartbeat").write_text("00041\n")
+    own(toys, "daemon")
+    path = configure(open_place / "beta", "beta", toys)
+    lines = path.read_text().splitlines()
+    text = "\n".join('command = ["/bin/sleep", "60"]' if "command =" in line else line for line in lines)
+    path.write_text(text + "\n")
+    daemon = launch(open_place / "beta", "beta")
+    lock = toys.cell.spool / "lock"
+    patiently(lock.exists, LONG, "a lock", daemon.story)
+    assert lock.owner() == "daemon"
+    daemon.wait_told("takeover.failed")
+    patiently(lambda: not lock.exists(), LONG, "the lock is cleared", daemon.story)
+    assert processes.alive(daemon.pid)
+
+
+def test_an_owner_that_this_host_does_not_know_is_named(open_place: Path) -> None:
+    """Status 66, the user's name and what to do."""
+    toys = Toys.make(open_place / "one", "one")
+    bootstrap = toys.cell.common / "bootstrap"
+    bootstrap.write_text(bootstrap.read_text().replace("admin_user none", "admin_user nosuchuser"))
+    configure(open_place / "beta", "beta", toys)
+    daemon = launch(open_place / "beta", "beta")
+    assert daemon.process.wait(LONG) == 66
+    assert "nosuchuser" in (daemon.home / "stderr").read_text()
+
+
+def _ids(pid: int) -> dict[str, list[str]]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {line.split()[0][:-1]: line.split()[1:] for line in lines if line.startswith(("Uid:", "Gid:"))}
