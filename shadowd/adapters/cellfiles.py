@@ -135,9 +135,12 @@ class GridEngineFiles:
         """Read the pause record; None only where its directory, or the spool, is seen without it."""
         path = self.paths.pause
         listed = _is_listed(path)
+        if isinstance(listed, Unknown) and listed.problem is Problem.MISSING:
+            if _is_listed(self.paths.state) is False:
+                return None
+            listed = _is_listed(path)  # the first record of anybody's makes the directory, just now
         if isinstance(listed, Unknown):
-            bare = listed.problem is Problem.MISSING and _is_listed(self.paths.state) is False
-            return None if bare else listed
+            return listed
         if not listed:
             return None
         pause = _read(path, _PAUSE_LIMIT, lambda data: parse_pause(data, str(path)), fresh=True)

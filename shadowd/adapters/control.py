@@ -73,10 +73,12 @@ class ControlServer:
     def _serve_one(self, connection: socket.socket) -> None:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", credentials)
+        # Read in any case: who is refused before it has spoken hears of a broken pipe and not why.
+        line = _read_line(connection)
         if uid not in {0, os.getuid()}:
             reply: Request = {"error": f"uid {uid} may not ask"}
         else:
-            request = json.loads(_read_line(connection))
+            request = json.loads(line)
             reply = (
                 self._answer(request, f"uid {uid}, pid {pid}")
                 if isinstance(request, dict)

@@ -143,7 +143,7 @@ class Cells:
 
         def look() -> None:
             answer = _try(settings, slot.settings, self.environ)
-            self.loop.post(lambda: self._take(slot, answer))
+            self.loop.post(lambda: self._take(slot, answer), slot.settings.name)
 
         self.submit(look)
 

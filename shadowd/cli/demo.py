@@ -29,6 +29,7 @@ Exit status: 0 exactly one new master came up, 1 not, 130 interrupted.
 """
 _LIMIT = 25.0
 _CALM = 2.0
+_LOOKS = 4
 _INTERESTING = ("heartbeat.", "takeover.", "master.", "shadow.", "scheduler.", "ledger.")
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,44 +48,64 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Show it; exit status 0 if exactly one new master came up in time."""
+    ends = _Ends()
     with contextlib.ExitStack() as stack:
-        if args.keep:
-            root = Path(tempfile.mkdtemp(prefix="shadowd-demo-"))
-        else:
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shadowd-demo-")))
+        with ends.held():
+            if args.keep:
+                root = Path(tempfile.mkdtemp(prefix="shadowd-demo-"))
+            else:
+                root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shadowd-demo-")))
+            stack.callback(_stop_all, root)
+            stack.callback(ends.ignore)
         cell = ToyCell(root, shadows=HOSTS[1:])
         cell.create()
-        stack.callback(_stop_all, root)
-        stack.enter_context(_interruptible())
-        succeeded = _Show(cell, os.environ).play()
+        succeeded = _Show(cell, os.environ, ends).play()
         if args.keep:
             print(f"\nThe files are in {root}.")
         return 0 if succeeded else 1
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let every signal that ends a demonstration end it with its clean-up, which no second one cuts short."""
+class _Ends:
+    """The signals that end a demonstration: by a clean-up that no further one cuts short.
 
-    def interrupt(_number: int, _frame: object) -> None:
+    While something is being started they wait: a process that is not yet seen would be left behind.
+    """
+
+    def __init__(self) -> None:
+        self._held = False
+        self._told = False
+        for number in _ENDING:
+            signal.signal(number, self._hear)
+
+    def ignore(self) -> None:
+        """Hear nothing any more."""
         for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
 
-    for number in _ENDING:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let signals wait until the end of the block."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._told:
+            raise KeyboardInterrupt
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self._told = True
+        if not self._held:
+            self.ignore()
+            raise KeyboardInterrupt
 
 
 class _Show:
     """The three hosts and what they say."""
 
-    def __init__(self, cell: ToyCell, environ: "os._Environ[str]") -> None:
+    def __init__(self, cell: ToyCell, environ: "os._Environ[str]", ends: _Ends) -> None:
         self._cell = cell
+        self._ends = ends
         self._began = time.monotonic()
         self._offsets: dict[str, int] = {}
         self._colour = sys.stdout.isatty() and not environ.get("NO_COLOR")
@@ -94,9 +115,10 @@ class _Show:
         earliest = float(cell.timers["stale_after"]) + float(cell.timers["delay"])
         print(f"One cell, three hosts: a master on {old}, shadows on {' and '.join(shadows)}.")
         print(f"A beat each {cell.beat:g} s; a takeover is due after {earliest:g} s of silence.\n")
-        cell.start_master(old)
+        with self._ends.held():
+            cell.start_master(old)
+            daemons = [cell.start_shadowd(host) for host in shadows]
         self._line(old, "the toy pair is started, as an init script would")
-        daemons = [cell.start_shadowd(host) for host in shadows]
         self._wait_for_daemons(daemons, shadows)
         self._follow(_CALM)
         pair = [pid for role in ("master", "scheduler") for pid in _toys(cell.root, role)]
@@ -127,7 +149,7 @@ class _Show:
                     raise ShadowdError(f"the shadowd of {host}", f"ended at its start:\n{said}")
             if all((self._cell.spool / "shadowd" / "hosts" / f"{host}.json").exists() for host in hosts):
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def _follow(self, seconds: float, until: str = "") -> str | None:
         """Print what the daemons log for this long, or until this event; return the host that said it."""
@@ -141,7 +163,7 @@ class _Show:
                         self._line(host, f"{event:<22}{said.get('text', '')}{detail}")
                     if until and event == until:
                         return host
-            time.sleep(0.05)
+            time.sleep(0.02)
         return None
 
     def _new_lines(self, host: str) -> Iterator[dict[str, Any]]:
@@ -180,11 +202,12 @@ def _processes(root: Path) -> Iterator[tuple[int, list[str]]]:
 def _stop_all(root: Path) -> None:
     """Stop every process of the demonstration, by pid; the daemons first, or they would mind."""
     ends = time.monotonic() + 5
-    while time.monotonic() < ends:
+    empty = 0
+    # Several looks in a row that find nobody: one alone can miss who is forking.
+    while empty < _LOOKS and time.monotonic() < ends:
         left = sorted(_processes(root), key=lambda item: "run" not in item[1][:5])
-        if not left:
-            return
+        empty = 0 if left else empty + 1
         for pid, _ in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+        time.sleep(0.02)

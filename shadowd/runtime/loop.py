@@ -46,7 +46,7 @@ class Loop:
     def post(self, word: Job, runner: str | None = None) -> None:
         """Run this on the decision thread soon. Any thread may call it.
 
-        ``runner`` names the only one whose dates the word can change; None: any.
+        ``runner`` names the only one whose dates the word can change, or that it adds or removes; None: any.
         """
         self._words.put((word, runner))
         self._waker.wake()
@@ -76,7 +76,7 @@ class Loop:
         for _ in range(min(self._words.qsize(), _WORDS)):
             word, name = self._words.get_nowait()
             word()
-            changed.update(self.runners if name is None else (name,))
+            changed.update((*self.runners, *self._due) if name is None else (name,))
         self._enter_all(changed)
         for name in self._overdue(self._clock.now()):
             self.runners[name].turn()
@@ -94,8 +94,12 @@ class Loop:
 
     def _enter_all(self, changed: set[str]) -> None:
         """Enter the runners whose dates may have changed, and those that came or went."""
-        for name in changed | (self.runners.keys() ^ self._due.keys()):
+        for name in changed:
             self._enter(name)
+        # Only where the numbers differ: to compare a thousand names costs more than all else in a turn.
+        if len(self.runners) != len(self._due):
+            for name in self.runners.keys() ^ self._due.keys():
+                self._enter(name)
 
     def _enter(self, name: str) -> None:
         """Put a runner's present date into the agenda: with a thousand cells nobody asks each, each turn."""

@@ -122,8 +122,18 @@ class ToyCell:
     def start_master(self, host: str) -> None:
         """Start the toy pair by hand, as an init script would."""
         marked = {**environment(), "SHADOWD_NONCE": "started-by-hand"}
-        for command in (self.master(host), self.scheduler(host)):
-            subprocess.run(command, check=True, cwd="/", env=marked, timeout=30)
+        with (self.home(host) / "pair.log").open("ab") as log:
+            for command in (self.master(host), self.scheduler(host)):
+                subprocess.run(
+                    command,
+                    check=True,
+                    cwd="/",
+                    env=marked,
+                    timeout=30,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
 
     def start_shadowd(self, host: str, **keys: float | str) -> "subprocess.Popen[bytes]":
         """Start a host's shadowd in the foreground; its lines go to ``<host>/shadowd.log``."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowd import ports
+from shadowd.adapters import cellfiles
 from shadowd.adapters.cellfiles import (
     CellPaths,
     GridEngineFiles,
@@ -300,6 +301,21 @@ def test_a_cell_that_was_never_paused_has_no_pause(files: GridEngineFiles) -> No
     assert files.read_pause() is None
     (files.paths.state / "pause.json").write_text('{"who": "ann", "why": "disks", "until": null}')
     assert files.read_pause() == Pause("ann", "disks", None)
+
+
+def test_our_directory_may_be_made_while_we_look_for_a_pause(
+    files: GridEngineFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first record of any daemon makes it; a look before and a look after is no doubt."""
+    plain = cellfiles.list_dir
+
+    def listing(path: Path, most: int) -> tuple[str, ...] | Unknown:
+        names = plain(path, most)
+        files.paths.state.mkdir(exist_ok=True)
+        return names
+
+    monkeypatch.setattr(cellfiles, "list_dir", listing)
+    assert files.read_pause() is None
 
 
 @pytest.mark.parametrize(

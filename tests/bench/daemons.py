@@ -27,7 +27,7 @@ def start_ours(
 ) -> subprocess.Popen[str]:
     """Start our daemon for these cells and wait until it serves all of them."""
     config = configure(home, cells, keys, watch=watch)
-    argv = [sys.executable, "-m", "shadowd", "run", "--config", config]
+    argv: list[str | Path] = [sys.executable, "-m", "shadowd", "run", "--config", config]
     daemon = host.popen(argv, env=cells[0].env, output=home / "stderr")
 
     def served() -> bool:
@@ -49,7 +49,14 @@ def start_theirs(host: Host, cells: Iterable[PaperCell], check: int = 60) -> lis
         }
         assert host.popen([LIBRARY / "sge_shadowd"], env=env).wait(_START) == 0
         file = pid_file(cell, host)
-        wait_for(lambda f=file: f.exists() and f.read_text().strip().isdigit(), 10, f"{file} is written")
-        pids.append(int(file.read_text()))
+        pids.append(_written(file))
         assert processes.name(pids[-1]) == "sge_shadowd"
     return pids
+
+
+def _written(file: Path) -> int:
+    def pid() -> int:
+        text = file.read_text() if file.exists() else ""
+        return int(text) if text.strip().isdigit() else 0
+
+    return wait_for(pid, 10, f"{file} is written")

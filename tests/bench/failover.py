@@ -125,7 +125,11 @@ def ours(cell: Cell, phase: float, delay_applies: str) -> Replaced:
     """Let our daemon replace the master once."""
     before = delay_applies == "before_takeover"
     keys: dict[str, float | str] = {
-        "delay_applies": delay_applies, "check_interval": CHECK, "stale_after": STALE, "delay": DELAY}
+        "delay_applies": delay_applies,
+        "check_interval": CHECK,
+        "stale_after": STALE,
+        "delay": DELAY,
+    }
     with _fresh(cell):
         daemon = Ours(cell, cell.lab["b"], keys).start()
         wait_for(lambda: daemon.record().get("beat") is not None, 20, f"a beat\n{daemon.story()}")

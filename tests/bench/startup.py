@@ -44,8 +44,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> list[Row]:
                     (pid,) = start_theirs(host, [cell])
                 took[name].append(time.monotonic() - begun)
                 used[name].append(meter.cpu(pid))
-                os.kill(pid, signal.SIGTERM)
-                wait_for(lambda p=pid: not processes.alive(p), 10, f"{name} ends")
+                _end(pid)
         say("status")
         start_ours(host, lab.dir / "ours", [cell])
         time.sleep(1)
@@ -59,6 +58,11 @@ def measure(rounds: int, say: Callable[[str], None]) -> list[Row]:
         Row("… CPU", median(run[1] for run in runs) * 1000, None, "ms"),
         Row("… of it Python itself", median(run[1] for run in bare) * 1000, None, "ms"),
     ]
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not processes.alive(pid), 10, "the daemon ends")
 
 
 def _time(host: Host, cell: PaperCell, *argv: str | Path) -> list[list[float]]:

@@ -1,5 +1,6 @@
 """As root, for cells of different owners: files belong to the owner, the master is root's."""
 
+import functools
 import os
 import shutil
 import tempfile
@@ -35,6 +36,11 @@ def own(toys: Toys, user: str) -> None:
         directory.chmod(0o700)
 
 
+def has(path: Path, wanted: set[str]) -> bool:
+    """Tell whether we made all these files in a spool."""
+    return wanted <= owners(path).keys()
+
+
 def owners(path: Path) -> dict[str, str]:
     """Return who owns what we make in a spool."""
     wanted = [*path.glob("shadowd/**/*"), path / "shadowd", *path.glob("shadowd_*"), *path.glob("messages_*")]
@@ -58,7 +64,7 @@ def test_files_belong_to_the_owner_and_the_master_is_roots(open_place: Path) -> 
             *("shadowd/hosts/beta.json", "shadowd/notices", "shadowd/notices/0000000001.started.json"),
             *("shadowd_beta.pid", "messages_shadowd.beta"),
         }
-        patiently(lambda s=spool: wanted <= owners(s).keys(), LONG, "all files", daemon.story)  # type: ignore[misc]
+        patiently(functools.partial(has, spool, wanted), LONG, "all files", daemon.story)
         assert set(owners(spool).values()) == {OWNERS[name]}, owners(spool)
         (master,) = toys.pids("beta", "master")
         assert _ids(master) == {"Uid": ["0"] * 4, "Gid": ["0"] * 4}

@@ -120,7 +120,7 @@ def test_closed_streams_do_not_send_the_log_into_other_files(toys: Toys) -> None
     shell = ("/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
     daemon = launch(home, "beta", before=shell)
     daemon.wait_told("daemon.started")
-    patiently(lambda: daemon.record(), LONG, "a record", daemon.story)
+    patiently(daemon.record, LONG, "a record", daemon.story)
     for number in (0, 1, 2):
         assert str(Path(f"/proc/{daemon.pid}/fd/{number}").readlink()) == "/dev/null"
     assert (home / "run" / "demo@beta.lock").read_text() == f"{daemon.pid}\n"

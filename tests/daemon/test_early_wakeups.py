@@ -113,5 +113,5 @@ def test_switched_off_nothing_is_watched(toys: Toys) -> None:
     daemon = launch(toys.cell.home("beta"), "beta")
     daemon.wait_eligible()
     wait_for(lambda: daemon.told("daemon.started"), LONG, "it started")
-    links = [os.readlink(link) for link in Path(f"/proc/{daemon.pid}/fd").iterdir() if link.is_symlink()]
+    links = [str(link.readlink()) for link in Path(f"/proc/{daemon.pid}/fd").iterdir() if link.is_symlink()]
     assert not any("inotify" in link for link in links)

@@ -38,6 +38,7 @@ FAST: dict[str, float | str] = {
 """As fast as a busy machine allows: a lease of 2.4 s must outlast the moments when nobody gets a turn."""
 SLOW: dict[str, float | str] = FAST | {"stale_after": 600, "delay": 600, "lease": 500, "window": 60}
 """Timers that are never over while a test runs."""
+_LOOKS = 5
 LONG = 40.0
 """Seconds for what takes a few; only a broken test waits for so long."""
 
@@ -207,13 +208,7 @@ class Toys:
 
     def kill_pair(self, host: str) -> None:
         """Let a host's master and scheduler die."""
-
-        def gone() -> bool:
-            left = self.pids(host)
-            processes.kill(left)
-            return not left
-
-        wait_for(gone, LONG, f"the pair of {host} is gone")
+        extinguish(lambda: self.pids(host), f"the pair of {host}")
 
     def reigns(self) -> list[tuple[str, str]]:
         """Return (epoch, host) of each time that beats came from another master than before."""
@@ -331,15 +326,23 @@ def living(root: Path) -> Iterator[tuple[int, list[str]]]:
             yield pid, words
 
 
-def end_all(root: Path) -> None:
-    """Kill every process that carries this directory, until none is left."""
+def extinguish(look: Callable[[], list[int]], what: str) -> None:
+    """Kill what is found until nothing is, several times in a row: who forks can be missed by one look."""
+    empty = 0
 
     def gone() -> bool:
-        left = [pid for pid, _ in living(root)]
+        nonlocal empty
+        left = look()
         processes.kill(left)
-        return not left
+        empty = 0 if left else empty + 1
+        return empty == _LOOKS
 
-    wait_for(gone, LONG, f"all processes of {root} have ended")
+    wait_for(gone, LONG, f"{what}: ended")
+
+
+def end_all(root: Path) -> None:
+    """Kill every process that carries this directory, until none is left."""
+    extinguish(lambda: [pid for pid, _ in living(root)], f"all processes of {root}")
     for daemon in [one for one in _launched if one.home.is_relative_to(root)]:
         daemon.process.wait(LONG)
         _launched.remove(daemon)
