@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowd.adapters.resident import ResidentSearch
-from tests.lab.processes import wait_for
 
 ENVIRONMENT = (("SGE_ROOT", "/opt/sge"), ("SGE_CELL", "lab"))
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -54,7 +53,7 @@ def start(tmp_path: Path, spool: Path) -> Iterator[Start]:
         )  # fmt: skip
         running.append(child)
         # Popen returns while the kernel is still laying out the new program: it has no environment yet.
-        wait_for(Path(f"/proc/{child.pid}/environ").read_bytes, 10, "the program runs")
+        wait_for(lambda: bool(Path(f"/proc/{child.pid}/environ").read_bytes()))
         (spool / "qmaster.pid").write_text(f"{child.pid}\n")
         return child
 
