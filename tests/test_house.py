@@ -165,6 +165,15 @@ def test_locks_agree() -> None:
     assert {name for name, pin in build.items() if tests.get(name, pin) != pin} == set()
 
 
+def test_locks_are_installed_as_they_are() -> None:
+    """Nothing is resolved beside the locks: pip 23 looked past the pin of ``coverage[toml]`` and refused."""
+    for script in ("tests/run", "deploy/quickstart"):
+        installs = [line for line in (TOP / script).read_text().splitlines() if "--require-hashes" in line]
+        assert installs
+        assert [line for line in installs if "--no-deps" not in line] == [], script
+    passes(sys.executable, "-m", "pip", "check")
+
+
 def pins(lock: str) -> dict[str, str]:
     """Return name and version of each package of a lock file; each must carry a hash."""
     text = (TOP / lock).read_text()
