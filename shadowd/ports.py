@@ -12,8 +12,10 @@ from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
     Epoch,
+    FenceOutcome,
     Host,
     Instant,
+    KeptLease,
     Lock,
     NoticeKind,
     PairView,
@@ -93,12 +95,31 @@ class CellFiles(Protocol):
         """Remove a lock that names any claim, by rename aside, read, link back (PROTOCOL rule 18)."""
         ...
 
+    def clear_mark(self) -> Unknown | None:
+        """Remove an *empty* lock, in the same way; None when none lies there (PROTOCOL rule 11)."""
+        ...
+
+    def name_master(self, host: Host) -> Unknown | None:
+        """Write a host into act_qmaster, in place; None when done (PROTOCOL rule 10)."""
+        ...
+
 
 class MasterProbe(Protocol):
     """Asks a host whether its master answers."""
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
         """Return the outcome and a detail for people, within ``probe_timeout``, DNS included."""
+        ...
+
+
+class Fencer(Protocol):
+    """Has hosts switched off; only where the cell is configured for it."""
+
+    def fence(self, epoch: Epoch, host: Host) -> tuple[FenceOutcome, str]:
+        """Switch the host off and prove it, within ``fence_timeout``; the detail is for people.
+
+        ``epoch`` is the claim in whose name it is done: a host that holds a later one is refused.
+        """
         ...
 
 
@@ -119,6 +140,18 @@ class Launcher(Protocol):
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:
         """SIGKILL all processes of the epoch, wait a bounded moment, return what is left."""
+        ...
+
+    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
+        """SIGTERM all processes of the epoch, do not wait, return what lives."""
+        ...
+
+    def adopt(self, epoch: Epoch, nonce: str, pid: int) -> PairView:
+        """Count this live process as the master of the epoch from now on, over restarts of the daemon."""
+        ...
+
+    def stop_stray(self, pid: int) -> bool:
+        """SIGKILL a master of the cell that no claim started, wait a bounded moment; True while it lives."""
         ...
 
 
@@ -154,6 +187,10 @@ class Outlet(Protocol):
 
     def write_shared(self, record: bytes) -> None:
         """Replace ``hosts/<host>.json`` in the shared directory."""
+        ...
+
+    def keep_lease(self, kept: KeptLease | None) -> None:
+        """Replace the lease record in the local runtime directory; None removes it (PROTOCOL rule 9)."""
         ...
 
 

@@ -173,6 +173,16 @@ class GridEngineFiles:
         """Remove a lock that names any claim; see ``lockfile.clear_lock``."""
         return lockfile.clear_lock(self.paths.lock)
 
+    def clear_mark(self) -> Unknown | None:
+        """Remove an empty lock; see ``lockfile.clear_mark``."""
+        return lockfile.clear_mark(self.paths.lock)
+
+    def name_master(self, host: Host) -> Unknown | None:
+        """Write a host into act_qmaster, domain and all, as a starting sge_qmaster does."""
+        return publish.rewrite_file(
+            self.paths.active, f"{self.names.full(host)}\n".encode("ascii", "replace")
+        )
+
     def publish(self, host: Host, record: bytes) -> Unknown | None:
         """Replace ``hosts/<host>.json`` atomically."""
         if not is_host_name(host.encode("utf-8", "replace")):

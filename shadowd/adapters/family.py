@@ -46,6 +46,7 @@ class Member:
     pidfd: int
     child: subprocess.Popen[bytes] | None = None
     """Set for the process that we started ourselves."""
+    adopted: bool = False
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -96,6 +97,24 @@ class Family:
         self._restless_until = time.monotonic() + _UNREST
         self._began = min(int(started.start_token), self._began or int(started.start_token))
         return member
+
+    def adopt(self, pid: int, start_token: str) -> bool:
+        """Take in a process that does not carry our nonce as the master; False when it is gone.
+
+        Its own children are not found by the nonce: what it starts in other processes is not ours to stop.
+        """
+        found = procfs.process(pid)
+        pidfd = procfs.open_pidfd(pid, start_token)
+        if found is None or pidfd is None:
+            return False
+        if (pid, start_token) in self._members:
+            os.close(pidfd)
+            return True
+        member = Member(found, MASTER, pidfd, adopted=True)
+        self._members[pid, start_token] = member
+        part = self._parts[MASTER]
+        part.current, part.settled, part.ended = member, True, None
+        return True
 
     @property
     def unchanged(self) -> bool:
@@ -264,7 +283,7 @@ def _named(member: Member, names: frozenset[str]) -> bool:
 
     Asked anew at each look: a helper bears its master's name until its execve.
     """
-    if member.child is not None:
+    if member.child is not None or member.adopted:
         return True
     found = procfs.process(member.process.pid)
     words = (found.comm, *procfs.arguments(found.pid)[:2]) if found else ()

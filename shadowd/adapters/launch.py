@@ -27,6 +27,7 @@ from pathlib import Path
 from shadowd.adapters import procfs, user
 from shadowd.adapters.deathwatch import DeathWatch
 from shadowd.adapters.family import CELL, EPOCH, MASTER, NONCE, ROLE, SCHEDULER, Family
+from shadowd.adapters.kept import Adopted, Keeper, read_adopted, write_adopted
 from shadowd.adapters.reaping import Leftovers
 from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
 from shadowd.errors import CellError
@@ -59,6 +60,9 @@ class PairLauncher:
         environment: Mapping[str, str],
         log_path: Path | None,
         on_end: Callable[[], None],
+        *,
+        adopted: Keeper,
+        resident: Callable[[], int | None],
     ) -> None:
         if not 1 <= len(programs) <= len(_ROLES) or not all(program.argv for program in programs):
             raise ValueError("a pair is a master and at most one scheduler, each with its program")
@@ -67,6 +71,9 @@ class PairLauncher:
         self._environment = dict(environment)
         self._log_path = log_path
         self._families: dict[tuple[int, str], Family] = {}
+        self._adopted = adopted
+        self._resident = resident
+        """Finds a master that no claim started: asked once more before such a one is touched."""
         self._leftovers = Leftovers()
         self._watch = DeathWatch(on_end, f"ends:{cell}")
         self._watched: set[tuple[int, str]] = set()
@@ -109,6 +116,38 @@ class PairLauncher:
                 view = self._look(epoch, nonce, family)
             return view
 
+    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
+        """Send SIGTERM to every process of the epoch, and look; whoever asks waits for the end."""
+        with self._lock, user.own_identity():
+            family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
+            view = self._look(epoch, nonce, family)
+            for member in family.members:
+                procfs.send_signal(member.pidfd, signal.SIGTERM)
+            return view
+
+    def adopt(self, epoch: Epoch, nonce: str, pid: int) -> PairView:
+        """Count the resident master as the master of this epoch, also for the daemon after this one."""
+        with self._lock, user.own_identity():
+            found = procfs.process(pid)
+            if found is not None and self._resident() == pid:
+                write_adopted(self._adopted, Adopted(epoch, nonce, pid, found.start_token))
+            family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
+            return self._look(epoch, nonce, family)
+
+    def stop_stray(self, pid: int) -> bool:
+        """Kill the resident master if it is still this one; True while it lives after at most 2 s."""
+        with self._lock, user.own_identity():
+            found = procfs.process(pid)
+            pidfd = procfs.open_pidfd(pid, found.start_token) if found is not None else None
+            if pidfd is None:
+                return False
+            try:
+                if self._resident() == pid:
+                    procfs.send_signal(pidfd, signal.SIGKILL)
+                return not procfs.wait_pidfds([pidfd], _STOP_LIMIT)
+            finally:
+                os.close(pidfd)
+
     def close(self) -> None:
         """Forget all processes without touching them: they are the next daemon's to find."""
         with self._lock:
@@ -119,7 +158,11 @@ class PairLauncher:
 
     def _new(self, epoch: Epoch, nonce: str) -> Family:
         names = {role: frozenset({procfs.comm_of(p.argv[0])}) for role, p in self._programs.items()}
-        return Family(epoch, nonce, names)
+        family = Family(epoch, nonce, names)
+        adopted = read_adopted(self._adopted)
+        if adopted is not None and (adopted.epoch, adopted.nonce) == (epoch, nonce):
+            family.adopt(adopted.pid, adopted.start_token)
+        return family
 
     def _look(self, epoch: Epoch, nonce: str, family: Family) -> PairView:
         """Look until the answer is certain, and remember who lives."""

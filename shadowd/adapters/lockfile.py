@@ -11,11 +11,13 @@ leave a second copy of a shutdown mark, to be mistaken for a fresh one years lat
 another mark, which changes nothing, or a claim's, which then learns what it would have learnt a moment
 earlier. A crash while a stranger's mark lies aside is repaired by the next ``place_lock``, before it links.
 
-This module refuses to touch a lock that does not name a claim.
+This module refuses to touch a lock that does not name a claim, but for the empty one of a move that we
+planned ourselves.
 """
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from errno import ENOENT
 from pathlib import Path
@@ -86,6 +88,19 @@ def place_lock(
 
 def clear_lock(path: Path) -> Unknown | None:
     """Remove a lock that names any claim; None when no such lock lies there (any more)."""
+    return _clear(path, lambda data: _parse(data) is not None)
+
+
+def clear_mark(path: Path) -> Unknown | None:
+    """Remove an empty lock, the mark of a clean exit that *we* ordered; None when none lies there.
+
+    The only case in which a mark may go: a planned move (PROTOCOL rule 11), whose asker saw before that
+    there was no lock.
+    """
+    return _clear(path, lambda data: data == b"")
+
+
+def _clear(path: Path, ours: Callable[[bytes], bool]) -> Unknown | None:
     names = list_dir(path.parent, MAX_NAMES)
     if isinstance(names, Unknown):
         return names
@@ -93,7 +108,7 @@ def clear_lock(path: Path) -> Unknown | None:
     if isinstance(content, Unknown):
         gone = content.problem is Problem.MISSING and path.name not in names
         return None if gone or content.problem in _PRESENT else content
-    return None if _parse(content.data) is None else _take_away(path, content.data)
+    return _take_away(path, content.data) if ours(content.data) else None
 
 
 def _take_away(path: Path, expected: bytes) -> Unknown | None:

@@ -85,6 +85,28 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
     return None
 
 
+def rewrite_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
+    """Write a small shared file in place, so that every reader sees it at its next open; None when done.
+
+    Not by rename, which other hosts of an NFSv4 mount may see 31 s late, and without truncating it first,
+    which shows an empty file to one reader in a thousand (NFS.md): for a moment the end of a longer old
+    content follows the new.
+    """
+    try:
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode
+        )
+        try:
+            os.pwrite(descriptor, data, 0)
+            os.ftruncate(descriptor, len(data))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return Unknown(Problem.UNREADABLE, str(path), f"could not be written: {error.strerror or error}")
+    return None
+
+
 @lru_cache(maxsize=4096)
 def _beside(path: Path, pid: int) -> Path:
     # Remembered, as the same few files are replaced at each check.

@@ -59,6 +59,16 @@ class FilesAs:
         become(self.user)
         return self.files.clear_lock()
 
+    def clear_mark(self) -> Unknown | None:
+        """Write as the user."""
+        become(self.user)
+        return self.files.clear_mark()
+
+    def name_master(self, host: Host) -> Unknown | None:
+        """Write as the user."""
+        become(self.user)
+        return self.files.name_master(host)
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimsAs:

@@ -14,8 +14,10 @@ from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.fence import NoFencer
 from shadowd.adapters.hostnames import HostNames, machine_names
 from shadowd.adapters.identity import SystemIdentity
+from shadowd.adapters.kept import Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher, Program
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.publish import replace_file
@@ -25,8 +27,7 @@ from shadowd.adapters.user import FileUser, become, lookup
 from shadowd.app.asuser import ClaimsAs, FilesAs
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
-from shadowd.core.timing import Timing
-from shadowd.core.values import Host, Instant, Seconds
+from shadowd.core.values import Host, KeptLease, Seconds
 from shadowd.core.watch import Policy
 from shadowd.errors import CellError
 from shadowd.log.journal import CellJournal, SpoolLog
@@ -124,6 +125,8 @@ def assemble(
         _environment(settings, cell, environ),
         settings.launch.log_file or prepared.stem.with_name(f"{prepared.stem.name}.master.log"),
         lambda: ended(settings.name),
+        adopted=Keeper(prepared.stem.with_name(f"{prepared.stem.name}.adopted.json"), identity.boot_id),
+        resident=files.resident,
     )
     probe = TcpProbe(
         prepared.port,
@@ -140,9 +143,11 @@ def assemble(
         probe=probe,
         launcher=launcher,
         identity=identity,
+        fencer=NoFencer(),
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
-    outlet = CellOutlet(prepared)
+    lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
+    outlet = CellOutlet(prepared, lease)
     spool = SpoolLog(
         cell.spool / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
         lambda flush: runner.in_background(lambda: _as(prepared.user, flush)),
@@ -152,7 +157,7 @@ def assemble(
     journal = CellJournal(settings.name, host, spool if spool_log else _forget, clock.wall)
     policy = _policy(prepared, identity.machine_id)
     runner = Runner(
-        make=lambda now: make_cell(timing, policy, now),
+        make=lambda now: Cell(timing, policy, now=now, kept=read_lease(lease)),
         executor=Executor(ports),
         lanes=lanes,
         clock=clock,
@@ -171,16 +176,12 @@ def assemble(
     return Assembled(prepared, runner, launcher.close)
 
 
-def make_cell(timing: Timing, policy: Policy, now: Instant) -> Cell:
-    """Make the machines of one cell."""
-    return Cell(timing, policy, now=now)
-
-
 class CellOutlet:
     """Where a cell's records go; a record that cannot be written is missed by people only."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, lease: Keeper) -> None:
         stem = prepared.stem
+        self._lease = lease
         self._user = prepared.user
         self._local = stem.with_name(f"{stem.name}.state.json")
         self._shared = prepared.cell.paths.state / "hosts" / f"{prepared.host}.json"
@@ -193,6 +194,10 @@ class CellOutlet:
         """Replace ``hosts/<host>.json`` as the cell's user."""
         become(self._user)
         replace_file(self._shared, record)
+
+    def keep_lease(self, kept: KeptLease | None) -> None:
+        """Replace the lease record of this host."""
+        write_lease(self._lease, kept)
 
 
 def _policy(prepared: Prepared, machine_id: str) -> Policy:

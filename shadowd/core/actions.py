@@ -1,7 +1,7 @@
 """What the machines ask the world to do. The executor performs each and answers with one event.
 
 Actions are requests, not commands with results: a machine never waits, it remembers what it asked for
-and is told later. ``Say`` alone has no answer.
+and is told later. ``Say`` and ``KeepLease`` alone have no answer.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,11 @@ from enum import Enum
 
 from shadowd.core.reasons import Reason
 from shadowd.core.values import (
+    Claim,
     ClaimReason,
     Epoch,
     Host,
+    KeptLease,
     NoticeKind,
     Protection,
     Seconds,
@@ -49,6 +51,13 @@ class MakeClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreClaim:
+    """Link our own claim again, which the directory has lost (PROTOCOL rule 15). → ``ClaimAnswered``."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
 class WriteNotice:
     """Write one notice of an epoch. → ``NoticeAnswered``."""
 
@@ -68,6 +77,26 @@ class PlaceLock:
 @dataclass(frozen=True, slots=True)
 class ClearLock:
     """Take away a ``lock`` that names any claim (PROTOCOL rule 18). → ``LockCleared``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearMark:
+    """Take away the empty ``lock`` that a planned clean exit left (PROTOCOL rule 11). → ``LockCleared``."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameMaster:
+    """Write this host into act_qmaster again (PROTOCOL rule 10). → ``MasterNamed``."""
+
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Have a host switched off; ``epoch`` is ours, the fencing token. → ``Fenced``."""
+
+    epoch: Epoch
+    host: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +131,37 @@ class StopPair:
     nonce: str
 
 
+@dataclass(frozen=True, slots=True)
+class TermPair:
+    """SIGTERM every process of the epoch: only for a planned move (PROTOCOL rule 11). → ``Inspected``."""
+
+    epoch: Epoch
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Count a live process that no claim started as the master of this epoch (rule 13). → ``Inspected``."""
+
+    epoch: Epoch
+    nonce: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopStray:
+    """SIGKILL a master of this cell that no claim started (PROTOCOL rule 13). → ``StrayStopped``."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLease:
+    """Keep this on the host for a daemon that starts anew; None: nothing of ours runs. No answer."""
+
+    kept: KeptLease | None
+
+
 class Level(Enum):
     """How loud a ``Say`` is."""
 
@@ -126,12 +186,20 @@ Action = (
     | ListEpochs
     | Probe
     | MakeClaim
+    | RestoreClaim
     | WriteNotice
     | PlaceLock
     | ClearLock
+    | ClearMark
+    | NameMaster
+    | Fence
     | Launch
     | LaunchScheduler
     | Inspect
     | StopPair
+    | TermPair
+    | Adopt
+    | StopStray
+    | KeepLease
     | Say
 )

@@ -8,30 +8,41 @@ does not fit is dropped; nobody waits for it any more.
 
 from shadowd.core.actions import (
     Action,
+    Adopt,
     ClearLock,
+    ClearMark,
+    Fence,
     Inspect,
+    KeepLease,
     Launch,
     LaunchScheduler,
     ListEpochs,
     MakeClaim,
+    NameMaster,
     Observe,
     PlaceLock,
     Probe,
+    RestoreClaim,
     Say,
     StopPair,
+    StopStray,
+    TermPair,
     WriteNotice,
 )
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
+    Fenced,
     Inspected,
     Launched,
     Listed,
     LockAnswered,
     LockCleared,
+    MasterNamed,
     NoticeAnswered,
     Observed,
     Probed,
+    StrayStopped,
 )
 from shadowd.core.values import Instant
 
@@ -40,15 +51,22 @@ ANSWERS: dict[type[Action], type[Event]] = {
     ListEpochs: Listed,
     Probe: Probed,
     MakeClaim: ClaimAnswered,
+    RestoreClaim: ClaimAnswered,
     WriteNotice: NoticeAnswered,
     PlaceLock: LockAnswered,
     ClearLock: LockCleared,
+    ClearMark: LockCleared,
+    NameMaster: MasterNamed,
+    Fence: Fenced,
     Launch: Launched,
     LaunchScheduler: Launched,
     Inspect: Inspected,
     StopPair: Inspected,
+    TermPair: Inspected,
+    Adopt: Inspected,
+    StopStray: StrayStopped,
 }
-"""Every request and the event that answers it; ``Say`` has none."""
+"""Every request and the event that answers it; ``Say`` and ``KeepLease`` have none."""
 
 
 class Requests:
@@ -60,7 +78,7 @@ class Requests:
     def asked(self, actions: tuple[Action, ...], now: Instant) -> None:
         """Remember what was asked for, and when."""
         for action in actions:
-            if not isinstance(action, Say):
+            if not isinstance(action, Say | KeepLease):
                 self._latest[ANSWERS[type(action)]] = (action, now)
 
     def answered_by(self, event: Event) -> bool:
@@ -78,9 +96,17 @@ def _subject(travels: Action | Event) -> object:
             return epoch, kind
         case Probe(host) | Probed(host):
             return host
+        case Fence(epoch, host) | Fenced(epoch, host):
+            return epoch, host
+        case StopStray(pid) | StrayStopped(pid):
+            return pid
+        case RestoreClaim(claim):
+            return claim.epoch
         case MakeClaim(epoch) | ClaimAnswered(epoch) | Launched(epoch) | Inspected(epoch):
             return epoch
         case Launch(epoch) | LaunchScheduler(epoch) | Inspect(epoch) | StopPair(epoch):
+            return epoch
+        case TermPair(epoch) | Adopt(epoch):
             return epoch
         case _:
             return None

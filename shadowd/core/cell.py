@@ -11,20 +11,23 @@ from shadowd.core.guard import Guard
 from shadowd.core.shadow import Shadow
 from shadowd.core.snapshot import Refusal, Snapshot, Timer
 from shadowd.core.timing import Timing
-from shadowd.core.values import Instant, Problem, Protection, Unknown
+from shadowd.core.values import Instant, KeptLease, Problem, Protection, Unknown
 from shadowd.core.watch import Policy
 
 
 class Cell:
     """The machines of one cell on this host."""
 
-    def __init__(self, timing: Timing, policy: Policy, *, now: Instant) -> None:
+    def __init__(
+        self, timing: Timing, policy: Policy, *, now: Instant, kept: KeptLease | None = None
+    ) -> None:
         self._timing = timing
         self._policy = policy
         self._shadow = Shadow(timing, policy, now=now)
         self._guard: Guard | None = None
         self._requests = Requests()
         self._now = now
+        del kept
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one event and return what to do about it; a late answer is dropped."""

@@ -7,6 +7,7 @@ from shadowd.core.values import (
     BeatReading,
     Claim,
     Epoch,
+    FenceOutcome,
     Host,
     Instant,
     Lock,
@@ -93,6 +94,23 @@ class LockCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class MasterNamed:
+    """act_qmaster names this host again (``problem`` None), or could not be written."""
+
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """What became of the attempt to switch a host off, in the name of this epoch of ours."""
+
+    epoch: Epoch
+    host: Host
+    outcome: FenceOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Launched:
     """The program was started (``problem`` None) or could not be."""
 
@@ -109,10 +127,20 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayStopped:
+    """Whether the process still lives."""
+
+    pid: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TakeoverAsked:
     """A person asks for a takeover: skip the timers, keep every safety check."""
 
     who: str
+    migrate: bool = False
+    """The old master may be alive and well: its guard is asked to step down in an orderly way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +156,11 @@ Event = (
     | NoticeAnswered
     | LockAnswered
     | LockCleared
+    | MasterNamed
+    | Fenced
     | Launched
     | Inspected
+    | StrayStopped
     | TakeoverAsked
     | Woken
 )

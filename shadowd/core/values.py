@@ -101,6 +101,29 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLease:
+    """Until when a master of this host may live, kept on this host over a restart of its daemon (rule 9)."""
+
+    epoch: Epoch
+    nonce: str
+    lease: Seconds
+    """As the epoch's claim states it."""
+    ends: Instant
+    """Of this boot; a record of another boot is none."""
+
+
+class FenceOutcome(Enum):
+    """What became of the attempt to switch a host off."""
+
+    DEAD = "dead"
+    """The host is proved to be off."""
+    FAILED = "failed"
+    """Perhaps it is off, perhaps not: no proof."""
+    REFUSED = "refused"
+    """Not even tried: the host holds a later epoch, or it is this one (PROTOCOL rule 6)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Maintenance: nobody starts a master (``pause.json``)."""
 

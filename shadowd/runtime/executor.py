@@ -10,55 +10,46 @@ from enum import Enum
 from typing import assert_never
 
 from shadowd.core.actions import (
+    Adopt,
     ClearLock,
+    ClearMark,
+    Fence,
     Inspect,
     Launch,
     LaunchScheduler,
     ListEpochs,
     MakeClaim,
+    NameMaster,
     Observe,
     PlaceLock,
     Probe,
+    RestoreClaim,
     StopPair,
+    StopStray,
+    TermPair,
     WriteNotice,
 )
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
+    Fenced,
     Inspected,
     Launched,
     Listed,
     LockAnswered,
     LockCleared,
+    MasterNamed,
     NoticeAnswered,
     Observed,
     Probed,
+    StrayStopped,
 )
 from shadowd.core.values import (
     BeatReading,
     Claim,
-    ExitKind,
-    PairView,
-    ProbeOutcome,
-    Problem,
-    Unknown,
 )
-from shadowd.ports import CellFiles, ClaimLog, Clock, Identity, Launcher, MasterProbe
-
-Request = (
-    Observe
-    | ListEpochs
-    | Probe
-    | MakeClaim
-    | WriteNotice
-    | PlaceLock
-    | ClearLock
-    | Launch
-    | LaunchScheduler
-    | Inspect
-    | StopPair
-)
-"""Every action that has an answer: all but ``Say``."""
+from shadowd.ports import CellFiles, ClaimLog, Clock, Fencer, Identity, Launcher, MasterProbe
+from shadowd.runtime.requests import OnPair, Request, unanswered
 
 
 class Lane(Enum):
@@ -69,6 +60,7 @@ class Lane(Enum):
     LOOKS = "process table"
     """Not among the local processes: a look that hangs must not keep a guard from stopping its master."""
     NETWORK = "network"
+    FENCE = "fence agent"
     STATE = "local state file"
     RECORDS = "records for people"
     """In the shared directory too, but a takeover must not wait for them: on NFSv4 a dead reader holds up
@@ -80,9 +72,11 @@ def lane_of(action: Request) -> Lane:
     match action:
         case Probe():
             return Lane.NETWORK
+        case Fence():
+            return Lane.FENCE
         case Inspect():
             return Lane.LOOKS
-        case Launch() | LaunchScheduler() | StopPair():
+        case Launch() | LaunchScheduler() | StopPair() | TermPair() | Adopt() | StopStray():
             # A stop must wait for a launch that hangs, or the launch would survive it.
             return Lane.LOCAL
         case _:
@@ -99,6 +93,7 @@ class Ports:
     probe: MasterProbe
     launcher: Launcher
     identity: Identity
+    fencer: Fencer
 
 
 class Executor:
@@ -112,7 +107,7 @@ class Executor:
         try:
             return self._perform(action)
         except Exception as error:  # noqa: BLE001 - whatever a port does, the machine gets an answer
-            return self._unanswered(action, f"{type(error).__name__}: {error}")
+            return unanswered(action, f"{type(error).__name__}: {error}", self._ports.clock.now())
 
     def _perform(self, action: Request) -> Event:
         ports = self._ports
@@ -132,20 +127,34 @@ class Executor:
                 return LockAnswered(ports.files.place_lock(epoch, nonce))
             case ClearLock():
                 return LockCleared(ports.files.clear_lock())
+            case ClearMark():
+                return LockCleared(ports.files.clear_mark())
+            case NameMaster(host):
+                return MasterNamed(ports.files.name_master(host))
+            case RestoreClaim(claim):
+                return ClaimAnswered(claim.epoch, claim.nonce, ports.claims.claim(claim))
+            case Fence(epoch, host):
+                return Fenced(epoch, host, *ports.fencer.fence(epoch, host))
             case _:
                 return self._handle_pair(action)
 
-    def _handle_pair(self, action: Launch | LaunchScheduler | Inspect | StopPair) -> Launched | Inspected:
-        epoch, nonce, launcher = action.epoch, action.nonce, self._ports.launcher
+    def _handle_pair(self, action: OnPair) -> Event:
+        launcher = self._ports.launcher
         match action:
-            case Launch():
+            case Launch(epoch, nonce):
                 return Launched(epoch, launcher.launch(epoch, nonce))
-            case LaunchScheduler():
+            case LaunchScheduler(epoch, nonce):
                 return Launched(epoch, launcher.launch_scheduler(epoch, nonce))
-            case Inspect():
+            case Inspect(epoch, nonce):
                 return Inspected(epoch, launcher.inspect(epoch, nonce))
-            case StopPair():
+            case StopPair(epoch, nonce):
                 return Inspected(epoch, launcher.stop(epoch, nonce))
+            case TermPair(epoch, nonce):
+                return Inspected(epoch, launcher.terminate(epoch, nonce))
+            case Adopt(epoch, nonce, pid):
+                return Inspected(epoch, launcher.adopt(epoch, nonce, pid))
+            case StopStray(pid):
+                return StrayStopped(pid, launcher.stop_stray(pid))
             case _:
                 assert_never(action)
 
@@ -190,30 +199,3 @@ class Executor:
             wall=self._ports.clock.wall(),
         )
         return ClaimAnswered(action.epoch, claim.nonce, self._ports.claims.claim(claim))
-
-    def _unanswered(self, action: Request, why: str) -> Event:
-        unknown = Unknown(Problem.UNREADABLE, type(action).__name__, why)
-        now = self._ports.clock.now()
-        match action:
-            case Observe():
-                beat = BeatReading(unknown, now, now)
-                return Observed(now, unknown, unknown, beat, unknown, unknown, unknown, None, now)
-            case ListEpochs():
-                return Listed(now, unknown)
-            case Probe(host):
-                return Probed(host, ProbeOutcome.UNRESOLVABLE, why)
-            case MakeClaim(epoch):
-                return ClaimAnswered(epoch, "", unknown)
-            case WriteNotice(epoch, kind):
-                return NoticeAnswered(epoch, kind, unknown)
-            case PlaceLock():
-                return LockAnswered(unknown)
-            case ClearLock():
-                return LockCleared(unknown)
-            case Launch(epoch) | LaunchScheduler(epoch):
-                return Launched(epoch, unknown)
-            case Inspect(epoch) | StopPair(epoch):
-                # Not knowing must neither end a reign nor count as a death: assume that it runs.
-                return Inspected(epoch, PairView(ExitKind.RUNNING, None, None, alive=1))
-            case _:
-                assert_never(action)

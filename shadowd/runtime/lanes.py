@@ -1,8 +1,8 @@
 """The lanes of one cell: in each, one job at a time and in order; whichever hangs, the others go on.
 
-A lane that did not answer within ``io_timeout`` (the network: ``probe_timeout`` more) is *stuck*: nothing
-more is sent into it, its backlog is bounded, and people are told since when. Its answer, should it still
-come, is used like any other; the machines date their reads themselves.
+A lane that did not answer within ``io_timeout`` (the network: ``probe_timeout`` more, a fence agent:
+``fence_timeout`` more) is *stuck*: nothing more is sent into it, its backlog is bounded, and people are told
+since when. Its answer, should it still come, is used like any other: the machines date their own reads.
 """
 
 from collections import deque
@@ -53,6 +53,7 @@ class Lanes:
         self._timeouts = dict.fromkeys(Lane, timing.io_timeout)
         # A probe may take all of its own time limit, and is not stuck then.
         self._timeouts[Lane.NETWORK] = Seconds(timing.io_timeout + timing.probe_timeout)
+        self._timeouts[Lane.FENCE] = Seconds(timing.io_timeout + timing.fence_timeout)
         self._tracks = {lane: _Track() for lane in Lane}
 
     def send(self, lane: Lane, job: Callable[[], Job], *, droppable: bool = False) -> None:

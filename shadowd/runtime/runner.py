@@ -8,16 +8,17 @@ cell is affected: it begins anew like a daemon that was restarted, which recogni
 import threading
 from collections.abc import Callable
 
-from shadowd.core.actions import Action, Level, Say
+from shadowd.core.actions import Action, KeepLease, Level, Say
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Observed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Snapshot
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.ports import Clock, Journal, Outlet
-from shadowd.runtime.executor import Executor, Lane, Request, lane_of
+from shadowd.runtime.executor import Executor, Lane, lane_of
 from shadowd.runtime.lanes import Lanes
 from shadowd.runtime.record import Publisher, encode
+from shadowd.runtime.requests import Request
 from shadowd.runtime.workers import Job
 
 _REBIRTH = Seconds(10)
@@ -149,6 +150,8 @@ class Runner:
         for action in actions:
             if isinstance(action, Say):
                 self._journal.say(action)
+            elif isinstance(action, KeepLease):
+                self._keep(action)
             else:
                 self._send(action, cell)
 
@@ -158,6 +161,10 @@ class Runner:
             return lambda: self._answer(event, cell)
 
         self._lanes.send(lane_of(action), perform)
+
+    def _keep(self, action: KeepLease) -> None:
+        """Keep the lease on this host; an older record than the truth only makes its end come sooner."""
+        self._post(Lane.STATE, lambda: self._outlet.keep_lease(action.kept))
 
     def _answer(self, event: Event, cell: Cell) -> None:
         if cell is self._cell:  # else it answers a machine that broke

@@ -43,16 +43,20 @@ class Op(Enum):
     READ_PAUSE = "read pause"
     LINK_LOCK = "link lock"
     CLEAR_LOCK = "clear lock"
+    WRITE_ACTIVE = "write act_qmaster"
     PUBLISH = "publish"
     PROBE = "probe"
     LAUNCH = "launch"
     SCHEDULE = "launch scheduler"
     INSPECT = "inspect"
     STOP = "stop"
+    ADOPT = "adopt"
+    FENCE = "fence"
 
 
-LOCAL = (Op.LAUNCH, Op.SCHEDULE, Op.INSPECT, Op.STOP)
-SHARED = tuple(op for op in Op if op not in LOCAL and op is not Op.PROBE)
+LOCAL = (Op.LAUNCH, Op.SCHEDULE, Op.INSPECT, Op.STOP, Op.ADOPT)
+NETWORK = (Op.PROBE, Op.FENCE)
+SHARED = tuple(op for op in Op if op not in LOCAL and op not in NETWORK)
 """What hangs when the mount does."""
 
 
@@ -130,6 +134,11 @@ class Disk:
     def clear_lock(self) -> None:
         """Remove the lock if it names a claim."""
         if self.lock.kind is LockKind.CLAIM:
+            self.lock = Lock(LockKind.ABSENT)
+
+    def clear_mark(self) -> None:
+        """Remove an empty lock."""
+        if self.lock.kind is LockKind.FOREIGN:
             self.lock = Lock(LockKind.ABSENT)
 
     def mark_shutdown(self) -> None:

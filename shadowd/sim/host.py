@@ -11,11 +11,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shadowd.core.actions import Say
-from shadowd.core.cell import Cell
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.snapshot import Snapshot, State
 from shadowd.core.timing import Timing
-from shadowd.core.values import Host, Instant, ProbeOutcome, Seconds
+from shadowd.core.values import Epoch, FenceOutcome, Host, Instant, ProbeOutcome, Seconds
 from shadowd.core.watch import Policy
 from shadowd.runtime.executor import Executor, Ports
 from shadowd.runtime.lanes import Lanes
@@ -25,8 +24,9 @@ from shadowd.runtime.runner import Runner
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.disk import HANGS, Disk, Op
 from shadowd.sim.job import Job, Suspended
+from shadowd.sim.machines import Maker, Name
 from shadowd.sim.master import Master
-from shadowd.sim.seat import Name, Seat
+from shadowd.sim.seat import Seat
 
 T = TypeVar("T")
 
@@ -34,15 +34,6 @@ _TICK = Seconds(1e-6)
 """The shortest sleep: rounding must not let a date come that is not there yet, for ever."""
 LATENCY = Seconds(0.001)
 """From an action to its first operation."""
-
-
-Maker = Callable[[str, Timing, Policy, Instant], Cell]
-"""Makes the machines of a cell: the real ones, or some that a test has spoilt."""
-
-
-def real_machines(_cell: str, timing: Timing, policy: Policy, now: Instant) -> Cell:
-    """Make the real machines."""
-    return Cell(timing, policy, now=now)
 
 
 class SimHost:
@@ -56,6 +47,7 @@ class SimHost:
         *,
         disks: tuple[Disk, ...],
         network: "Callable[[SimHost, str, Host], ProbeOutcome]",
+        fence: "Callable[[SimHost, str, Epoch, Host], FenceOutcome]",
         trace: Callable[[Host, str, Say], None],
         make: Maker,
     ) -> None:
@@ -79,6 +71,7 @@ class SimHost:
         """When the service manager's watchdog was fed last."""
         self.seats = {disk.cell: Seat(self, disk) for disk in disks}
         self._network = network
+        self._fence = fence
         self._trace = trace
         self._make = make
         self._booted = Moment(0.0)
@@ -174,7 +167,9 @@ class SimHost:
             nonce=lambda: self.remember(self._make_nonce),
         )
         policy = Policy(host=self.name, machine_id=name.machine_id)
-        ports = Ports(clock=self, claims=seat, files=seat, probe=seat, launcher=seat, identity=name)
+        ports = Ports(
+            clock=self, claims=seat, files=seat, probe=seat, launcher=seat, identity=name, fencer=seat
+        )
         publisher = Publisher(
             cell=seat.cell,
             kind="gridengine",
@@ -185,7 +180,7 @@ class SimHost:
             timing=self.timing,
         )
         return Runner(
-            make=lambda now: self._make(seat.cell, self.timing, policy, now),
+            make=lambda now: self._make(seat.cell, self.timing, policy, now, seat.kept),
             executor=Executor(ports),
             lanes=Lanes(self, submit=self.submit, post=loop.post, note=loop.note, timing=self.timing),
             clock=self,
@@ -258,6 +253,7 @@ class SimHost:
             for process in seat.processes:
                 process.kill()
             seat.processes = ()
+            seat.kept = None
 
     def unplug(self) -> None:
         """Cut the network: nobody answers, and every mount hangs."""
@@ -285,6 +281,10 @@ class SimHost:
     def probe(self, cell: str, host: Host) -> ProbeOutcome:
         """Ask a host over the network whether its master answers."""
         return self._network(self, cell, host)
+
+    def fence(self, cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
+        """Switch a host off, unless it holds a later epoch or is this one."""
+        return self._fence(self, cell, epoch, host)
 
     def next_pid(self) -> int:
         """Return a pid never used on this host."""

@@ -79,6 +79,10 @@ class Process:
         if self.alive:
             self.status = _KILLED
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.kill()
+
     def thaw(self) -> None:
         """SIGCONT."""
         self.frozen = False

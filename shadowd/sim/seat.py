@@ -7,7 +7,6 @@ operations.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from shadowd.core.actions import Say
@@ -16,7 +15,9 @@ from shadowd.core.values import (
     Claim,
     Epoch,
     ExitKind,
+    FenceOutcome,
     Host,
+    KeptLease,
     Lock,
     NoticeKind,
     PairView,
@@ -37,19 +38,6 @@ T = TypeVar("T")
 _SOUND = Fault(done=True, known=True)
 
 
-@dataclass(slots=True, kw_only=True)
-class Name:
-    """Who a daemon is, in one of its lives."""
-
-    cell: str
-    host: Host
-    machine_id: str
-    boot_id: str
-    pid: int
-    start_token: str
-    nonce: Callable[[], str]
-
-
 class Seat:
     """ClaimLog, CellFiles, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
 
@@ -65,6 +53,8 @@ class Seat:
         self.program = Program.GOOD
         self.local = b""
         """The state file in the local runtime directory."""
+        self.kept: KeptLease | None = None
+        """The lease record there; gone with a boot."""
         self._home = home
 
     # --- ClaimLog ----------------------------------------------------------------------------------
@@ -129,6 +119,14 @@ class Seat:
         """Take a claim's lock away."""
         return self._do(Op.CLEAR_LOCK, self.disk.clear_lock)
 
+    def clear_mark(self) -> Unknown | None:
+        """Take the empty lock away."""
+        return self._do(Op.CLEAR_LOCK, self.disk.clear_mark)
+
+    def name_master(self, host: Host) -> Unknown | None:
+        """Write a host into act_qmaster."""
+        return self._do(Op.WRITE_ACTIVE, lambda: setattr(self.disk, "active", host))
+
     # --- MasterProbe -------------------------------------------------------------------------------
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
@@ -152,9 +150,8 @@ class Seat:
         return self._do(Op.SCHEDULE, execute)
 
     def inspect(self, epoch: Epoch, nonce: str) -> PairView:
-        """Look for processes of the epoch; where that fails, assume that they run."""
-        seen = self._do(Op.INSPECT, lambda: self._pair(epoch, nonce))
-        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
+        """Look for processes of the epoch."""
+        return self._view(Op.INSPECT, lambda: self._pair(epoch, nonce))
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:
         """Kill the processes of the epoch."""
@@ -165,8 +162,47 @@ class Seat:
                     process.kill()
             return self._pair(epoch, nonce)
 
-        seen = self._do(Op.STOP, kill)
-        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
+        return self._view(Op.STOP, kill)
+
+    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
+        """Send SIGTERM to the processes of the epoch."""
+
+        def term() -> PairView:
+            for process in self.processes:
+                if (process.epoch, process.nonce) == (epoch, nonce):
+                    process.terminate()
+            return self._pair(epoch, nonce)
+
+        return self._view(Op.STOP, term)
+
+    def adopt(self, epoch: Epoch, nonce: str, pid: int) -> PairView:
+        """Give a master that no claim started to an epoch; a restarted daemon still knows it."""
+
+        def give() -> PairView:
+            for master in self.masters():
+                if master.pid == pid and master.epoch is None:
+                    master.epoch, master.nonce = epoch, nonce
+            return self._pair(epoch, nonce)
+
+        return self._view(Op.ADOPT, give)
+
+    def stop_stray(self, pid: int) -> bool:
+        """Kill a master that no claim started."""
+
+        def kill() -> bool:
+            for master in self.masters():
+                if master.pid == pid and master.epoch is None:
+                    master.kill()
+            return any(master.pid == pid for master in self.masters())
+
+        return self._do(Op.STOP, kill) is not False
+
+    # --- Fencer ------------------------------------------------------------------------------------
+
+    def fence(self, epoch: Epoch, host: Host) -> tuple[FenceOutcome, str]:
+        """Switch a host off."""
+        outcome = self._do(Op.FENCE, lambda: self._home.fence(self.cell, epoch, host))
+        return (FenceOutcome.FAILED, "simulated") if isinstance(outcome, Unknown) else (outcome, "")
 
     # --- Journal and Outlet ------------------------------------------------------------------------
 
@@ -181,6 +217,10 @@ class Seat:
     def write_shared(self, record: bytes) -> None:
         """Keep the record in the shared directory."""
         self._do(Op.PUBLISH, lambda: self.disk.published.update({self.host: record}))
+
+    def keep_lease(self, kept: KeptLease | None) -> None:
+        """Keep the lease on this host."""
+        self.kept = kept
 
     # -----------------------------------------------------------------------------------------------
 
@@ -216,6 +256,11 @@ class Seat:
         self.processes += (master,)
         self._masters += (master,)
         return master
+
+    def _view(self, op: Op, look: Callable[[], PairView]) -> PairView:
+        """Look at processes; where that fails, assume that they run."""
+        seen = self._do(op, look)
+        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
 
     def _pair(self, epoch: Epoch, nonce: str) -> PairView:
         own = [process for process in self.processes if (process.epoch, process.nonce) == (epoch, nonce)]

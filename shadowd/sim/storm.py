@@ -16,7 +16,8 @@ from random import Random
 from shadowd.core.timing import Timing
 from shadowd.core.values import OUTCOMES, NoticeKind, Seconds
 from shadowd.sim.disk import DONE_BUT_HANGS, FAILS, HANGS, LOST, Fault, Op, late
-from shadowd.sim.host import Maker, SimHost, real_machines
+from shadowd.sim.host import SimHost
+from shadowd.sim.machines import Maker, real_machines
 from shadowd.sim.master import Program
 from shadowd.sim.world import World
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from shadowd.core.actions import Say
 from shadowd.core.timing import Timing
-from shadowd.core.values import Host, ProbeOutcome, Seconds
+from shadowd.core.values import Epoch, FenceOutcome, Host, ProbeOutcome, Seconds
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.disk import Disk
-from shadowd.sim.host import Maker, SimHost, real_machines
+from shadowd.sim.host import SimHost
+from shadowd.sim.machines import Maker, real_machines
 from shadowd.sim.master import Master
 
 
@@ -61,6 +62,7 @@ class World:
                 self.timing,
                 disks=tuple(self.disks.values()),
                 network=self._probe,
+                fence=self._fence,
                 trace=self._say,
                 make=make,
             )
@@ -119,6 +121,15 @@ class World:
 
     def _say(self, host: Host, cell: str, say: Say) -> None:
         self.trace.append(Line(self.now, host, cell, say))
+
+    def _fence(self, asking: SimHost, cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
+        """Power a host off, as a fence agent that reaches every power switch does."""
+        target = self.hosts.get(host)
+        later = any(claim.host == host for number, claim in self.disks[cell].claims.items() if number > epoch)
+        if target is None or target is asking or later:
+            return FenceOutcome.REFUSED
+        target.crash()
+        return FenceOutcome.DEAD
 
     def _probe(self, asking: SimHost, cell: str, host: Host) -> ProbeOutcome:
         asked = self.hosts.get(host)

@@ -396,3 +396,22 @@ def test_a_lock_that_we_place_is_read_back_as_a_claim(files: GridEngineFiles) ->
     assert (read.kind, read.epoch, read.nonce) == (LockKind.CLAIM, 7, "abc")
     assert files.clear_lock() is None
     assert files.read_lock() == Lock(LockKind.ABSENT)
+
+
+def test_a_master_is_named_in_place(files: GridEngineFiles) -> None:
+    """The name replaces a longer one in the same file, so that no host sees the old one for long."""
+    active = files.paths.active
+    active.write_text("a-host-with-a-longer-name\nand more\n")
+    inode = active.stat().st_ino
+    assert files.name_master(Host("gea")) is None
+    assert files.read_active() == "gea"
+    assert active.stat().st_ino == inode
+    assert active.read_text() == f"{files.names.full('gea')}\n"
+    active.unlink()
+    assert files.name_master(Host("gea")) is None
+    assert files.read_active() == "gea"
+    active.unlink()
+    active.mkdir()
+    assert isinstance(files.name_master(Host("gea")), Unknown)
+    active.rmdir()
+    assert files.clear_mark() is None

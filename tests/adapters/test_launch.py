@@ -239,3 +239,49 @@ def test_statuses_of_other_children_are_not_taken(stand: Stand) -> None:
         stand.view(launcher, ExitKind.FAILED, alive=0)
         launcher.stop(ONE, stand.nonce)
         assert fence.wait(10) == 7
+
+
+def test_a_master_that_no_claim_started_is_adopted_over_a_restart(stand: Stand) -> None:
+    """It carries no nonce, is found and stopped all the same, and the next daemon knows it too."""
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        launcher = stand.launcher(stand.toy())
+        assert launcher.adopt(ONE, stand.nonce, stranger.pid).alive == 0, "it is not the resident master"
+        stand.resident = stranger.pid
+        running = PairView(ExitKind.RUNNING, stranger.pid, None, 1)
+        assert launcher.adopt(ONE, stand.nonce, stranger.pid) == running
+        assert launcher.adopt(ONE, stand.nonce, stranger.pid) == running
+        assert launcher.inspect(Epoch(2), stand.nonce).alive == 0
+        launcher.close()
+        after = stand.launcher(stand.toy())
+        assert after.inspect(ONE, stand.nonce) == running
+        assert after.stop(ONE, stand.nonce).alive == 0
+        assert not processes.alive(stranger.pid)
+        assert stand.launcher(stand.toy()).inspect(ONE, stand.nonce).alive == 0
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_stray_is_stopped_only_while_it_is_the_resident_master(stand: Stand) -> None:
+    """A pid that is another's by now is left alone."""
+    stray = subprocess.Popen(["sleep", "600"])
+    try:
+        launcher = stand.launcher(stand.toy())
+        assert launcher.stop_stray(stray.pid), "it lives: it was not touched"
+        stand.resident = stray.pid
+        assert not launcher.stop_stray(stray.pid)
+        assert stray.wait(10) == -signal.SIGKILL
+        assert not launcher.stop_stray(stray.pid), "it is gone"
+    finally:
+        stray.kill()
+        stray.wait()
+
+
+def test_a_planned_end_is_asked_for_by_sigterm(stand: Stand) -> None:
+    """The master may save what it has; whoever asked waits and looks again."""
+    launcher = stand.launcher(stand.toy())
+    launcher.launch(ONE, stand.nonce)
+    stand.running(launcher)
+    assert launcher.terminate(ONE, stand.nonce).master is ExitKind.RUNNING
+    wait_for(lambda: stand.ended(launcher), 15, "it ends by itself")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowd.adapters import lockfile
-from shadowd.adapters.lockfile import clear_lock, parse_lock, place_lock
+from shadowd.adapters.lockfile import clear_lock, clear_mark, parse_lock, place_lock
 from shadowd.core.values import Epoch, Host, Lock, LockKind, Problem, Unknown
 
 HOST = Host("a")
@@ -163,3 +163,19 @@ def test_a_field_of_another_type_makes_it_a_strangers(key: str, junk: object) ->
     lock = parse_lock(json.dumps({**FIELDS, key: junk}).encode(), None)
     sound = lock.kind is LockKind.CLAIM and str(lock.epoch).isdigit() and lock.nonce != ""
     assert sound or lock == Lock(LockKind.FOREIGN)
+
+
+def test_the_mark_of_a_planned_move_goes_and_nothing_else(tmp_path: Path) -> None:
+    """Only an empty lock is taken away: a claim's or a stranger's stays."""
+    path = tmp_path / "lock"
+    assert clear_mark(path) is None, "there is none"
+    path.write_bytes(b"")
+    assert clear_mark(path) is None
+    assert names(tmp_path) == []
+    path.write_bytes(b"4711")
+    assert clear_mark(path) is None
+    assert names(tmp_path) == ["lock"]
+    path.unlink()
+    place(path, 7)
+    assert clear_mark(path) is None
+    assert names(tmp_path) == ["lock"]

@@ -27,10 +27,16 @@ print(TcpProbe(int(port), float(limit), {}, Path(qping) if qping else None, envi
 
 LAUNCH = """
 import json, os, signal, sys, time
+from pathlib import Path
+from shadowd.adapters.kept import Keeper
 from shadowd.adapters.launch import PairLauncher, Program
 from shadowd.core.values import ExitKind
 woken = []
-launcher = PairLauncher("lab", [Program((sys.argv[1],))], os.environ, None, lambda: woken.append(1))
+kept = Keeper(Path(sys.argv[2]).with_name("adopted.json"), "boot")
+launcher = PairLauncher(
+    "lab", [Program((sys.argv[1],))], os.environ, None, lambda: woken.append(1),
+    adopted=kept, resident=lambda: None,
+)
 def until(epoch, test):
     end = time.monotonic() + 60
     while True:

@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+from shadowd.adapters.kept import Keeper
 from shadowd.adapters.launch import PairLauncher, Program
 from shadowd.adapters.reaping import Leftovers
 from shadowd.core.values import Epoch, ExitKind, PairView
@@ -25,6 +26,8 @@ class Stand:
         self.nonce = os.urandom(8).hex()
         self.made: list[PairLauncher] = []
         self.log = path / "pair.log"
+        self.resident: int | None = None
+        """The master that no claim started, as a search would find it."""
 
     def script(self, text: str, name: str = "fake_master") -> Program:
         """Write a shell script and return it as a program."""
@@ -44,7 +47,15 @@ class Stand:
 
     def launcher(self, *programs: Program) -> PairLauncher:
         """Make a launcher."""
-        made = PairLauncher("lab", programs, ENVIRONMENT, self.log, self.ends.release)
+        made = PairLauncher(
+            "lab",
+            programs,
+            ENVIRONMENT,
+            self.log,
+            self.ends.release,
+            adopted=Keeper(self.path / "adopted.json", "boot"),
+            resident=lambda: self.resident,
+        )
         made._leftovers = Leftovers(patience=0)
         self.made.append(made)
         return made

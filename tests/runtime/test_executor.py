@@ -6,35 +6,46 @@ from typing import Any
 import pytest
 
 from shadowd.core.actions import (
+    Adopt,
     ClearLock,
+    ClearMark,
+    Fence,
     Inspect,
     Launch,
     LaunchScheduler,
     ListEpochs,
     MakeClaim,
+    NameMaster,
     Observe,
     PlaceLock,
     Probe,
+    RestoreClaim,
     StopPair,
+    StopStray,
+    TermPair,
     WriteNotice,
 )
 from shadowd.core.answers import ANSWERS
 from shadowd.core.events import (
     ClaimAnswered,
+    Fenced,
     Inspected,
     Launched,
     Listed,
     LockAnswered,
     LockCleared,
+    MasterNamed,
     NoticeAnswered,
     Observed,
     Probed,
+    StrayStopped,
 )
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     ClaimReason,
     Epoch,
     ExitKind,
+    FenceOutcome,
     Host,
     Instant,
     LockKind,
@@ -45,11 +56,13 @@ from shadowd.core.values import (
     Seconds,
     Unknown,
 )
-from shadowd.runtime.executor import Executor, Lane, Ports, Request, lane_of
+from shadowd.runtime.executor import Executor, Lane, Ports, lane_of
+from shadowd.runtime.requests import Request
 from shadowd.sim.disk import Op
 from shadowd.sim.host import SimHost
-from shadowd.sim.seat import Name
+from shadowd.sim.machines import Name
 from shadowd.sim.world import World
+from tests.core.rounds import claim
 
 EPOCH = Epoch(1)
 CLAIM = MakeClaim(
@@ -73,6 +86,13 @@ REQUESTS: tuple[Request, ...] = (
     LaunchScheduler(EPOCH, "n"),
     Inspect(EPOCH, "n"),
     StopPair(EPOCH, "n"),
+    TermPair(EPOCH, "n"),
+    Adopt(EPOCH, "n", 7),
+    StopStray(7),
+    RestoreClaim(claim(1)),
+    Fence(EPOCH, Host("b")),
+    NameMaster(Host("a")),
+    ClearMark(),
 )
 
 
@@ -110,6 +130,7 @@ class Stage:
                 probe=self.seat,
                 launcher=self.seat,
                 identity=name,
+                fencer=self.seat,
             )
         )
 
@@ -132,7 +153,15 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
     """The answer is the same event, with Unknown in it, or a process that must be assumed to run."""
     broken: Any = Raising()
     clock = Stage().host
-    ports = Ports(clock=clock, claims=broken, files=broken, probe=broken, launcher=broken, identity=broken)
+    ports = Ports(
+        clock=clock,
+        claims=broken,
+        files=broken,
+        probe=broken,
+        launcher=broken,
+        identity=broken,
+        fencer=broken,
+    )
     event = Executor(ports).perform(action)
     assert type(event) is ANSWERS[type(action)]
     unknown: object
@@ -150,7 +179,14 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
         case ClaimAnswered():
             unknown = event.claim
             assert not event.won
-        case NoticeAnswered() | LockCleared() | Launched():
+        case Fenced():
+            assert event.outcome is FenceOutcome.FAILED
+            assert event.detail == "RuntimeError: fence broke"
+            return
+        case StrayStopped():
+            assert event.alive
+            return
+        case NoticeAnswered() | LockCleared() | MasterNamed() | Launched():
             unknown = event.problem
         case LockAnswered():
             unknown = event.lock
@@ -205,6 +241,8 @@ def test_what_may_hang_together_shares_a_lane() -> None:
     lanes = {type(action): lane_of(action) for action in REQUESTS}
     assert lanes.pop(Probe) is Lane.NETWORK
     assert lanes.pop(Inspect) is Lane.LOOKS
-    local = {lanes.pop(kind) for kind in (Launch, LaunchScheduler, StopPair)}
+    assert lanes.pop(Fence) is Lane.FENCE
+    processes = (Launch, LaunchScheduler, StopPair, TermPair, Adopt, StopStray)
+    local = {lanes.pop(kind) for kind in processes}
     assert local == {Lane.LOCAL}
     assert set(lanes.values()) == {Lane.SHARED}

@@ -2,16 +2,17 @@
 
 import json
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 
-from shadowd.core.actions import Action
+from shadowd.core.actions import Action, KeepLease
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event, Observed
+from shadowd.core.events import Event, Observed, Woken
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
-from shadowd.core.values import Instant, Unknown
+from shadowd.core.values import Epoch, Host, Instant, KeptLease, Seconds, Unknown
 from shadowd.core.watch import Policy
 from shadowd.sim.disk import HANGS, SHARED, Op
 from shadowd.sim.host import SimHost
@@ -25,10 +26,10 @@ class Workshop:
         self.breaks = False
         self.made: list[Spoilt] = []
 
-    def make(self, cell: str, timing: Timing, policy: Policy, now: Instant) -> Cell:
+    def make(self, cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None) -> Cell:
         """Make the machines of one cell."""
         if cell != "cell":
-            return Cell(timing, policy, now=now)
+            return Cell(timing, policy, now=now, kept=kept)
         self.made.append(Spoilt(self, timing, policy, now=now))
         return self.made[-1]
 
@@ -274,3 +275,27 @@ def test_a_runner_knows_while_processes_may_be_started_or_stopped() -> None:
     view.heal()
     assert world.run_until(lambda: world["a"].state("cell") is State.ACTIVE, 10)
     assert not runner.launching
+
+
+def test_a_lease_is_kept_on_this_host_and_taken_away() -> None:
+    """What the machines want kept lies in the local runtime directory, the latest last (rule 9)."""
+    world = World(["a"])
+    world.start_daemons()
+    world.run(1)
+    runner = world["a"].loop.runners["cell"]  # type: ignore[union-attr]
+    kept = KeptLease(Epoch(1), "n", Seconds(741), Instant(800))
+
+    class Keeping(Cell):
+        """Machines that want something kept, and then nothing."""
+
+        wishes: ClassVar = [KeepLease(kept), KeepLease(None)]
+
+        def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+            """Wish for the next."""
+            return (self.wishes.pop(0),) if isinstance(event, Woken) else super().step(event, now)
+
+    runner._cell = Keeping(world.timing, Policy(host=Host("a"), machine_id="m"), now=world["a"].now())
+    for expected in (kept, None):
+        runner.feed(Woken())
+        world.run(1)
+        assert world["a"].seats["cell"].kept == expected

@@ -1,7 +1,6 @@
 """Random bad weather, two promises: never two masters of a guarded cell, and never none for long."""
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,8 +10,9 @@ from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Inspected
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
-from shadowd.core.values import NEVER, ExitKind, Instant, PairView, Seconds
+from shadowd.core.values import NEVER, ExitKind, Instant, KeptLease, PairView, Seconds
 from shadowd.core.watch import Policy
+from shadowd.sim.machines import Maker
 from shadowd.sim.storm import VerdictError, Weather, weather_report
 
 # Covered elsewhere: following each line would only make the weather slow.
@@ -42,8 +42,10 @@ def test_no_weather_breaks_a_promise(seed: int) -> None:
 class LongLease(Cell):
     """A guard that lets its master live far longer than its claim says (rule 9)."""
 
-    def __init__(self, _cell: str, timing: Timing, policy: Policy, now: Instant) -> None:
-        super().__init__(replace(timing, lease=Seconds(9999)), policy, now=now)
+    def __init__(
+        self, _cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None
+    ) -> None:
+        super().__init__(replace(timing, lease=Seconds(9999)), policy, now=now, kept=kept)
         self._stated = timing.lease
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
@@ -57,8 +59,10 @@ class LongLease(Cell):
 class Hasty(Cell):
     """Machines that take a master for dead as soon as they cannot see it beat (rule 12)."""
 
-    def __init__(self, _cell: str, timing: Timing, policy: Policy, now: Instant) -> None:
-        super().__init__(timing, policy, now=now)
+    def __init__(
+        self, _cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None
+    ) -> None:
+        super().__init__(timing, policy, now=now, kept=kept)
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """See an empty process table whenever the heartbeat stands still."""
@@ -71,8 +75,10 @@ class Hasty(Cell):
 class Sleepy(Cell):
     """Machines that never do anything after a while (liveness)."""
 
-    def __init__(self, _cell: str, timing: Timing, policy: Policy, now: Instant) -> None:
-        super().__init__(timing, policy, now=now)
+    def __init__(
+        self, _cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None
+    ) -> None:
+        super().__init__(timing, policy, now=now, kept=kept)
 
     def deadline(self) -> Instant:
         """Sleep for ever once there was a master."""
@@ -83,9 +89,7 @@ class Sleepy(Cell):
     ("mutant", "verdict"),
     [(LongLease, "two masters"), (Hasty, "is closed as"), (Sleepy, "no master")],
 )
-def test_the_judge_notices_machines_with_a_rule_left_out(
-    mutant: Callable[[str, Timing, Policy, Instant], Cell], verdict: str
-) -> None:
+def test_the_judge_notices_machines_with_a_rule_left_out(mutant: Maker, verdict: str) -> None:
     """A checker that catches nothing is worth nothing: each mutant is found within a few seeds."""
     found: list[str] = []
     for seed in range(40):

@@ -1,0 +1,104 @@
+"""What one life of the daemon leaves to the next on the same host: a lease, and a master it adopted.
+
+Why files of this host: a daemon that starts anew must know until when its master may live *before* it
+touches the shared directory, which may hang (PROTOCOL rule 9), and an adopted master carries no epoch in
+its environment (rule 13). Both lie in the runtime directory, count for one boot only, and prove nothing:
+a record that is missing, torn or of another boot is none, and the rules say what follows from none.
+
+Refuses to judge whether a lease is over.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shadowd.adapters.publish import replace_file
+from shadowd.adapters.reading import read_small
+from shadowd.adapters.records import MAX_EPOCH, parse_object
+from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
+
+_FORMAT: Final = 1
+_LIMIT: Final = 4096
+_LONGEST: Final = 10.0**9
+"""Seconds; more is no time that any clock of a host will show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A master that no claim started, and the epoch that it was given."""
+
+    epoch: int
+    nonce: str
+    pid: int
+    start_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """One record in a local file that counts for this boot."""
+
+    path: Path
+    boot_id: str
+
+    def write(self, fields: Mapping[str, Any] | None) -> Unknown | None:
+        """Replace the record; None removes it."""
+        if fields is None:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            return None
+        record = {"format": _FORMAT, "boot_id": self.boot_id, **fields}
+        return replace_file(self.path, json.dumps(record).encode() + b"\n", 0o600)
+
+    def read(self) -> Mapping[str, Any]:
+        """Return the record; empty where there is none of this boot."""
+        data = read_small(self.path, _LIMIT)
+        fields = None if isinstance(data, Unknown) else parse_object(data)
+        ours = (
+            fields is not None and fields.get("format") == _FORMAT and fields.get("boot_id") == self.boot_id
+        )
+        return fields if fields is not None and ours else {}
+
+
+def write_lease(keeper: Keeper, kept: KeptLease | None) -> Unknown | None:
+    """Keep this lease; None: nothing of ours runs here."""
+    if kept is None:
+        return keeper.write(None)
+    fields = {"epoch": kept.epoch, "nonce": kept.nonce, "lease": kept.lease, "ends": kept.ends}
+    return keeper.write(fields)
+
+
+def read_lease(keeper: Keeper) -> KeptLease | None:
+    """Return the lease that was kept in this boot, if any."""
+    match keeper.read():
+        case {"epoch": int(epoch), "nonce": str(nonce), "lease": int() | float() as lease, "ends": ends}:
+            if not _is_epoch(epoch) or not nonce or not _is_time(lease) or not _is_time(ends):
+                return None
+            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends))
+        case _:
+            return None
+
+
+def write_adopted(keeper: Keeper, adopted: Adopted) -> Unknown | None:
+    """Keep which process was adopted."""
+    pid, token = adopted.pid, adopted.start_token
+    return keeper.write({"epoch": adopted.epoch, "nonce": adopted.nonce, "pid": pid, "start_token": token})
+
+
+def read_adopted(keeper: Keeper) -> Adopted | None:
+    """Return the process that was adopted in this boot, if any."""
+    match keeper.read():
+        case {"epoch": int(epoch), "nonce": str(nonce), "pid": int(pid), "start_token": str(token)}:
+            return Adopted(epoch, nonce, pid, token) if _is_epoch(epoch) and pid > 0 else None
+        case _:
+            return None
+
+
+def _is_epoch(number: int) -> bool:
+    return not isinstance(number, bool) and 1 <= number <= MAX_EPOCH
+
+
+def _is_time(number: object) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= _LONGEST

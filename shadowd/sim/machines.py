@@ -1,0 +1,31 @@
+"""Who a simulated daemon is, and who makes its machines: the real ones, or some that a test has spoilt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shadowd.core.cell import Cell
+from shadowd.core.timing import Timing
+from shadowd.core.values import Host, Instant, KeptLease
+from shadowd.core.watch import Policy
+
+
+@dataclass(slots=True, kw_only=True)
+class Name:
+    """Who a daemon is, in one of its lives."""
+
+    cell: str
+    host: Host
+    machine_id: str
+    boot_id: str
+    pid: int
+    start_token: str
+    nonce: Callable[[], str]
+
+
+Maker = Callable[[str, Timing, Policy, Instant, KeptLease | None], Cell]
+"""Makes the machines of a cell on a host, with the lease that an earlier daemon left there."""
+
+
+def real_machines(_cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None) -> Cell:
+    """Make the real machines."""
+    return Cell(timing, policy, now=now, kept=kept)

@@ -1,0 +1,86 @@
+"""What one life of the daemon leaves to the next: a record of this boot, or none."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowd.adapters.kept import Adopted, Keeper, read_adopted, read_lease, write_adopted, write_lease
+from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
+
+LEASE = KeptLease(Epoch(7), "nonce", Seconds(741), Instant(12345.5))
+ADOPTED = Adopted(7, "nonce", 4711, "99")
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Keeper:
+    """Return a keeper of a file that is not there yet."""
+    return Keeper(tmp_path / "record.json", "boot-1")
+
+
+def test_what_was_kept_is_read_back(keeper: Keeper) -> None:
+    """A lease and an adopted process come back as they were, and a lease can be taken away."""
+    assert read_lease(keeper) is None
+    assert write_lease(keeper, LEASE) is None
+    assert read_lease(keeper) == LEASE
+    assert write_lease(keeper, None) is None
+    assert write_lease(keeper, None) is None
+    assert read_lease(keeper) is None
+    assert write_adopted(keeper, ADOPTED) is None
+    assert read_adopted(keeper) == ADOPTED
+
+
+def test_a_record_of_another_boot_is_none(keeper: Keeper) -> None:
+    """Its instants and its pids mean nothing any more."""
+    write_lease(keeper, LEASE)
+    assert read_lease(Keeper(keeper.path, "boot-2")) is None
+    write_adopted(keeper, ADOPTED)
+    assert read_adopted(Keeper(keeper.path, "boot-2")) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 2},
+        {"epoch": 0},
+        {"epoch": True},
+        {"epoch": "7"},
+        {"nonce": ""},
+        {"lease": -1},
+        {"ends": 1e300},
+        {"ends": None},
+        {"ends": True},
+    ],
+    ids=str,
+)
+def test_a_lease_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, object]) -> None:
+    """A record that somebody edited is no proof of a lease."""
+    write_lease(keeper, LEASE)
+    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
+    assert read_lease(keeper) is None
+
+
+@pytest.mark.parametrize("changes", [{"pid": 0}, {"pid": "1"}, {"epoch": 0}, {"start_token": 5}], ids=str)
+def test_an_adoption_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, object]) -> None:
+    """No process is touched for it."""
+    write_adopted(keeper, ADOPTED)
+    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
+    assert read_adopted(keeper) is None
+
+
+@given(data=st.binary(max_size=200) | st.just(b"{" * 5000))
+def test_whatever_lies_there_is_read(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Garbage is none, in bounded time."""
+    path = tmp_path_factory.mktemp("kept") / "record.json"
+    path.write_bytes(data)
+    assert read_lease(Keeper(path, "boot")) is None
+    assert read_adopted(Keeper(path, "boot")) is None
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """The daemon goes on: without the record a lease counts as run out after its restart."""
+    (tmp_path / "file").write_text("")
+    problem = write_lease(Keeper(tmp_path / "file/record.json", "boot"), LEASE)
+    assert isinstance(problem, Unknown)
