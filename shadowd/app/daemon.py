@@ -128,12 +128,13 @@ class Daemon:
     def _answer(self, request: dict[str, Any], who: str) -> dict[str, Any]:
         """Answer a verb; called on the control server's thread."""
         name = str(request.get("cell", ""))[:100]
-        if request.get("do") != "takeover":
+        if request.get("do") not in {"takeover", "migrate"}:
             return {"error": "this daemon does not know what is asked; is it of another version?"}
         if not self._cells.serves(name):
             return {"error": f"this daemon does not serve a cell {name!r}"}
         by = str(request.get("by", ""))[:100]
-        self._loop.post(lambda: self._cells.feed(name, TakeoverAsked(f"{by} ({who})")))
+        asked = TakeoverAsked(f"{by} ({who})", migrate=request["do"] == "migrate")
+        self._loop.post(lambda: self._cells.feed(name, asked))
         return {"done": "asked"}
 
     def _reload(self) -> None:

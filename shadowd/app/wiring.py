@@ -27,8 +27,8 @@ from shadowd.adapters.user import FileUser, become, lookup
 from shadowd.app.asuser import ClaimsAs, FilesAs
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
+from shadowd.core.policy import Policy
 from shadowd.core.values import Host, KeptLease, Seconds
-from shadowd.core.watch import Policy
 from shadowd.errors import CellError
 from shadowd.log.journal import CellJournal, SpoolLog
 from shadowd.runtime.executor import Executor, Ports
@@ -209,6 +209,9 @@ def _policy(prepared: Prepared, machine_id: str) -> Policy:
         unknown_beat_counts=settings.unknown_heartbeat == "silence",
         death_skips_timers=settings.death_notice == "skip_timers",
         has_scheduler=len(prepared.pair) > 1,
+        adopts=settings.adopt,
+        restart_limit=settings.restart_limit,
+        restart_window=Seconds(settings.restart_window),
     )
 
 

@@ -25,6 +25,7 @@ VERBS: Final = {
     "status": "show every cell: who is master, and what each host will do when",
     "check": "judge whether failover would work now, for monitoring",
     "takeover": "take over without waiting for the timers, with every safety check",
+    "migrate": "move a living, guarded master to this host",
     "config": "check, show or describe the configuration",
     "demo": "show a failover on this machine, with a toy master",
 }

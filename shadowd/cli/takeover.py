@@ -31,6 +31,10 @@ examples:
 Exit status: 0 this host is master now, 1 refused, failed or not over in time (the reason is printed),
 64 the command line is wrong, 69 no daemon answers, 130 interrupted (the takeover goes on).
 """
+_QUESTIONS: Final = {
+    "takeover": "Take over {} on this host now, without waiting for the timers?",
+    "migrate": "End the master of {} where it runs, and start it on this host?",
+}
 _LONGEST: Final = 3600.0
 _POLL: Final = 0.1
 _SAME: Final = 0.5
@@ -39,10 +43,18 @@ _SAME: Final = 0.5
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
+    what = "Take over on this host without waiting for the timers; every safety check stays."
+    add_verb(subparsers, "takeover", what, _EXAMPLE)
+
+
+def add_verb(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", verb: str, what: str, examples: str
+) -> None:
+    """Add a verb that asks this host's daemon to become master, and follows it."""
     parser = subparsers.add_parser(
-        "takeover",
-        description="Take over on this host without waiting for the timers; every safety check stays.",
-        epilog=_EXAMPLE,
+        verb,
+        description=what,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration")
@@ -66,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
     stem = _stem(args.config, args.cell)
     pid = _daemon(stem)
     cell = stem.name.rpartition("@")[0]
-    if not args.yes and not _confirmed(cell):
+    if not args.yes and not _confirmed(cell, args.verb):
         print("nothing was asked for", file=sys.stderr)
         return 1
     before = _record(stem)
-    ask(socket_path(stem.parent, pid), {"do": "takeover", "cell": cell, "by": _asker()})
+    ask(socket_path(stem.parent, pid), {"do": args.verb, "cell": cell, "by": _asker()})
     try:
         record, ended = _follow(stem, before, args)
     except KeyboardInterrupt:
@@ -149,10 +161,10 @@ def _asker() -> str:
         return f"uid {os.getuid()}"
 
 
-def _confirmed(cell: str) -> bool:
+def _confirmed(cell: str, verb: str) -> bool:
     if not (sys.stdin and sys.stdin.isatty()):
         raise ControlError("--yes", "is needed where nobody can be asked", "add --yes")
-    question = f"Take over {cell} on this host now, without waiting for the timers? [y/N] "
+    question = f"{_QUESTIONS[verb].format(cell)} [y/N] "
     print(question, end="", flush=True, file=sys.stderr)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -107,6 +107,11 @@ Kind = Annotated[Literal["gridengine"], PlainValidator(words.kind), WithJsonSche
 Port = Annotated[
     int, PlainValidator(words.port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
 ]
+Restarts = Annotated[
+    int,
+    PlainValidator(words.restarts),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": words.MOST_RESTARTS}),
+]
 Program = Annotated[
     tuple[str, ...], PlainValidator(words.program), WithJsonSchema({**_STRINGS, "minItems": 1})
 ]

@@ -27,14 +27,18 @@ from shadowd.config.fields import (
     Port,
     Program,
     Qping,
+    Restarts,
     SgeCell,
     UserName,
     Wait,
     filled_in,
 )
+from shadowd.core.policy import Policy
 from shadowd.core.timing import DelayApplies, Timing
+from shadowd.core.values import Host
 
 _CORE = Timing()
+_POLICY = Policy(host=Host(""), machine_id="")
 DERIVED_DURATIONS = ("step_down_timeout", "lease", "licence", "window")
 DURATIONS = (
     "check_interval",
@@ -134,6 +138,9 @@ class CellSettings(Strict):
     window: Interval | None = _key(None, "How long the others wait for a claimant.", 182)
 
     unknown_heartbeat: Literal["wait", "silence"] = _key("wait", "What an unreadable heartbeat counts as.")
+    adopt: bool = _key(True, "Guard a running master that shadowd did not start.")  # noqa: FBT003
+    restart_limit: Restarts = _key(_POLICY.restart_limit, "Restarts of a dead master on its own host.")
+    restart_window: Interval = _key(_POLICY.restart_window, "The time in which restart_limit counts.")
     death_notice: Literal["skip_timers", "ignore"] = _key("skip_timers", "What a death notice does.")
     observer: bool = _key(False, "Watch and report, never bid.")  # noqa: FBT003 - a default, not a call
     launch: LaunchSettings = Field(default_factory=LaunchSettings, description="How the pair is started.")

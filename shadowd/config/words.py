@@ -17,6 +17,7 @@ class UnfitError(ValueError):
 SHORTEST = 0.05
 """Seconds. Twenty looks a second; more often is a busy loop, not a watch."""
 LONGEST = 7 * 86400
+MOST_RESTARTS = 100
 """Seconds. A longer wait than a week is a slip (a unit, a zero), or a wish for ``observer``."""
 KINDS = ("gridengine",)
 """The kinds of cell that this release serves."""
@@ -89,6 +90,13 @@ def port(value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise UnfitError(f"{shown(value)} is no TCP port: a number from 1 to 65535")
+    return value
+
+
+def restarts(value: object) -> int:
+    """Return how often a dead master is started again where it was."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RESTARTS:
+        raise UnfitError(f"{shown(value)} is no number of restarts: 0 to {MOST_RESTARTS}")
     return value
 
 

@@ -20,8 +20,8 @@ STATUS = (
 )
 START_GUARD = "Run shadowd on the master's host too: its guard stops a master that was replaced."
 HAND_OVER = (
-    "It is as safe as with sge_shadowd. To have the master guarded let shadowd start it, in a maintenance "
-    'window: RUNBOOK.md, "Adopting beside a running sge_shadowd".'
+    "It is as safe as with sge_shadowd. To have the master guarded run shadowd on its host: it takes a "
+    'running master into care (RUNBOOK.md, "Adopting beside a running sge_shadowd").'
 )
 
 _FILE = re.compile(r"SPOOL/([\w./]*\w)")
@@ -41,6 +41,12 @@ REMEDIES: dict[Reason, str] = {
     Reason.DELAY_OVER: _WAIT,
     Reason.DEATH_NOTICE: _WAIT,
     Reason.ASKED: _NOTHING,
+    Reason.ASKED_MOVE: _NOTHING,
+    Reason.RESTARTING: "Wait: it is started again here. Find out why it ended: SPOOL/messages, core files.",
+    Reason.ADOPTING: _WAIT,
+    Reason.ADOPTED: _NOTHING,
+    Reason.ADOPTION_FAILED: "It is tried again by itself. See that SPOOL/shadowd can be written from that "
+    "host, and that the hosts of the cell have addresses (getent hosts).",
     Reason.ALL_CLEAR: _WAIT,
     Reason.WON: _WAIT,
     Reason.LOST: _ELSEWHERE,
@@ -48,6 +54,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.SUPERSEDED: _ELSEWHERE,
     Reason.ACTIVE_CHANGED: "See who started a master on the host that act_qmaster names, and decide which "
     f"master is right. The other one: {_KILL}",
+    Reason.GUARD_SILENT: "See that shadowd runs on the old master's host and can read SPOOL/shadowd; then "
+    "shadowd migrate again. A master without a guard is moved by sgemaster -migrate.",
     Reason.LICENCE_OVER: "It bids again by itself. If it recurs, the file server or fence command is slow.",
     Reason.ACCOUNTED: _WAIT,
     Reason.CONFIRMED: "Nothing to do now. Find out why the old master ended before its host serves again.",
@@ -81,6 +89,8 @@ REMEDIES: dict[Reason, str] = {
     "lies there, on a shadow host: shadowd takeover",
     Reason.RESIDENT: "Nothing to do where act_qmaster names that host. Else this master is an intruder that "
     f"may write into SPOOL: {_KILL}",
+    Reason.NOT_GUARDED: "Move it with sgemaster -migrate; or run shadowd on the master's host, which takes "
+    "the running master into care by itself, and then shadowd migrate.",
     Reason.MASTER_ANSWERS: "On the master's host find out why it does not write SPOOL/heartbeat: disk full, "
     "rights, hung mount, frozen in part? If it is useless: sgemaster restart there.",
     Reason.LEASE_RUNS: _WAIT,
@@ -94,8 +104,16 @@ REMEDIES: dict[Reason, str] = {
     Reason.MASTER_ENDED: "A shadow takes over by itself. Read SPOOL/messages for the cause; also core "
     "files and dmesg.",
     Reason.SHUT_DOWN_HERE: "When it shall run again: sgemaster start.",
+    Reason.EPOCH_CLOSED: "See which host wrote the notice, and why: two hosts of one name, or a clock of "
+    "another boot? The shadows take over by themselves.",
+    Reason.RECORDS_LOST: "See who emptied or restored SPOOL/shadowd. The guard writes its own records again; "
+    "if that fails: space, rights, mount.",
+    Reason.RECORDS_BACK: _NOTHING,
+    Reason.NAMED_AGAIN: "See who wrote act_qmaster: a thawed old master, or a person. Nothing else to do.",
+    Reason.INTRUDER: "See who started a master there while another one serves. It is stopped by itself.",
     Reason.UNKILLABLE: "Processes hang in the kernel (ps: state D). Reset that host; until then no other "
     "master is safe.",
+    Reason.SCHEDULER_ENDED: "Nothing to do now. Find out why it ended: the pair's log.",
     Reason.SCHEDULER_FAILED: "Start the scheduler by hand on that host to see its error.",
     Reason.BROKEN: "The daemon met a bug in itself and begins this cell anew. Keep the logged line "
     "for a report.",

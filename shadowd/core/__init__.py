@@ -17,23 +17,28 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
 
     STANDBY ──▶ STALE ──▶ VERIFYING ──▶ CLAIMING ──▶ ACCOUNTING ──▶ LAUNCHING ──▶ ACTIVE
 
-    STANDBY     -> STALE       silent, death_notice, asked
+    STANDBY     -> STALE       silent, death_notice, asked, asked_move
+    STANDBY     -> CLAIMING    restarting, adopting
     STANDBY     -> ACTIVE      attached
     STANDBY     -> LAUNCHING   resumed
-    STALE       -> VERIFYING   delay_over, death_notice, asked
+    STALE       -> VERIFYING   delay_over, death_notice, asked, asked_move
+    STALE       -> CLAIMING    adopting
     STALE       -> STANDBY     beat_moved, and every refusal of an operator's request
     STALE       -> ACTIVE      attached
     STALE       -> LAUNCHING   resumed
     VERIFYING   -> CLAIMING    all_clear
     VERIFYING   -> STANDBY     beat_moved, master_answers, and every refusal
     CLAIMING    -> ACCOUNTING  won
-    CLAIMING    -> STANDBY     lost, claim_unknown
+    CLAIMING    -> STANDBY     lost, claim_unknown, adoption_failed, intruder
+    CLAIMING    -> ACTIVE      adopted
     ACCOUNTING  -> LAUNCHING   accounted
-    ACCOUNTING  -> STANDBY     every reason to abandon
+    ACCOUNTING  -> STANDBY     guard_silent, notice_failed, and every reason to abandon
     LAUNCHING   -> ACTIVE      confirmed
     LAUNCHING   -> STANDBY     launch_failed, launch_timeout, lock_unknown, notice_failed,
                                and every reason to abandon
-    ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over
+    ACTIVE      -> LAUNCHING   resumed
+    ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over, active_changed,
+                               epoch_closed
 
 The rules, by the numbers that comments all over the package use, and where each lives:
 
@@ -56,25 +61,30 @@ Becoming master
 
 Guarding
     9.  The master lives while its beat is read back advanced within its lease, or a pause is; the end of a
-        pause counts as a beat for every shadow. ``guard``, ``memory``
-    10. A higher claim that is not ``failed`` stops the master. ``guard``
-    11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. ``guard``
+        pause counts as a beat for every shadow. The lease is kept on this host, and a daemon that starts
+        anew enforces it before it reads anything shared; without that record its master is on trial.
+        ``lease``, ``guard``, ``memory``
+    10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
+        does another host in act_qmaster, read twice, if a master answers there; else our name is written
+        again. ``guard``, ``upkeep``
+    11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. Only for a claim with
+        reason ``migrate``, and with no lock there, is it TERM, and the mark is taken away. ``ending``
     12. An outcome is written when no process of the epoch is left; ``stopped`` binds without the lock;
         ``died`` and ``stepped_down`` of the last confirmed epoch skip the timers, ``failed`` does not.
-        ``guard``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens
+        ``ending``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens
         nothing, nor does one of another host than act_qmaster names, and a beat that moves after an outcome
-        overtakes it: somebody started a master by hand.
-    14. A daemon that comes back recognises its master by epoch and nonce, and closes what is left. ``own``
-    15. A listing that lost records, or holds another cell's: no bid, alarm. ``memory``, ``eligibility``
+        overtakes it: somebody started a master by hand. A master that died is started again here first: the
+        new claim comes *before* the old outcome, or every other shadow would skip its timers. ``persistence``
+    13. A master that no claim started is adopted, unless the last confirmed epoch is another host's, open,
+        and answers: then it is stopped. ``adoption``
+    14. A daemon that comes back recognises its master by epoch and nonce, and closes what is left; not while
+        its own port answers, or a master that no claim started runs there. ``own``
+    15. A listing that lost records, or holds another cell's: no bid, alarm; a guard links its own claim
+        again. ``memory``, ``eligibility``, ``upkeep``
 
 The ancestor's lock
     16. Empty or unknown content: hands off. ``eligibility``, ``bid``
     17. Ours is a link of a complete file, placed within the licence. ``bid``, ``adapters.lockfile``
-    18. Cleared by rename aside, read, link back; a guard clears one that names a claim. ``guard``
-
-What the guard does not do yet: local restarts, adopting a master that it did not start (rule 13), acting on
-a changed act_qmaster (the end of rule 10), linking its own claim again when the directory lost it (rule 15),
-asking the port before it closes an epoch after a reboot (rule 14), and enforcing a lease across its own
-restart (the end of rule 9). Until then a daemon that finds its master running counts the lease from that
-moment.
+    18. Cleared by rename aside, read, link back; a guard clears one that names a claim.
+        ``adapters.lockfile``, ``upkeep``
 """

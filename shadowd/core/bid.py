@@ -8,7 +8,15 @@ before the claim. What happens from the launch on is ``shadowd.core.launching``'
 
 from enum import Enum
 
-from shadowd.core.actions import Action, ClearLock, MakeClaim, Observe, PlaceLock, WriteNotice
+from shadowd.core.actions import (
+    Action,
+    ClearLock,
+    KeepLease,
+    MakeClaim,
+    Observe,
+    PlaceLock,
+    WriteNotice,
+)
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
@@ -18,7 +26,9 @@ from shadowd.core.events import (
     Observed,
 )
 from shadowd.core.launching import LOOK_AGAIN, Launching
+from shadowd.core.lease import Reign
 from shadowd.core.memory import Memory
+from shadowd.core.oldguard import OldGuard, Word
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
@@ -28,6 +38,7 @@ from shadowd.core.values import (
     Epoch,
     Host,
     Instant,
+    KeptLease,
     LockKind,
     NoticeKind,
     Protection,
@@ -40,6 +51,8 @@ class Phase(Enum):
     """How far a bid has come; each phase awaits one answer."""
 
     CLAIM = "claim"
+    CLOSE = "close"
+    """The epoch whose master this bid starts again gets its outcome."""
     ACCOUNT = "account"
     LOCK = "lock"
     ANNOUNCE = "announce"
@@ -62,8 +75,12 @@ class Bid:
         verified: Verified,
         now: Instant,
         has_scheduler: bool = True,
+        predecessor: Epoch | None = None,
+        moves: bool = False,
     ) -> None:
         self.epoch = epoch
+        self.predecessor = predecessor
+        """Our own epoch before this one, whose master died and is started again by this bid."""
         self.nonce = ""
         self.phase = Phase.CLAIM
         self.ending: Reason | None = None
@@ -80,10 +97,17 @@ class Bid:
         self._memory = memory
         self._verified = verified
         self._has_scheduler = has_scheduler
+        self._moves = moves
+        """The old master is alive, and its guard is asked to step down."""
         self._lock_placed = False
         self._wake = NEVER
         self._awaiting: type[Event] | None = None
-        self._moved_at: Instant | None = None
+        self._old_guard = OldGuard(memory, verified.guarded, timing.step_down_timeout)
+
+    @property
+    def reign(self) -> Reign:
+        """That of the confirmed master."""
+        return Reign.begun(self.epoch, self.nonce, self.lease, self.lease_from)
 
     def claim(self, reason: ClaimReason) -> tuple[Action, ...]:
         """Begin: ask for the claim."""
@@ -100,15 +124,18 @@ class Bid:
             ),
         )
 
-    def resume(self, claim: Claim, now: Instant) -> tuple[Action, ...]:
-        """Begin at the confirmation: a restarted daemon found its launch under way (PROTOCOL rule 14)."""
+    def resume(self, claim: Claim, ends: Instant, now: Instant) -> tuple[Action, ...]:
+        """Begin at the confirmation: a restarted daemon found its launch under way (PROTOCOL rule 14).
+
+        ``ends``: when its lease is over, as far as this life of the daemon knows.
+        """
         self.nonce = claim.nonce
         self.lease = claim.lease
         self.claimed = True
         self._lock_placed = True
         self.phase = Phase.LAUNCH
         self.launching = self._launching()
-        return self.launching.resume(now)
+        return self.launching.resume(now, ends)
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
@@ -139,6 +166,8 @@ class Bid:
                 return self._observed(event, now)
             case LockAnswered():
                 return self._locked(event, now)
+            case NoticeAnswered() if self.phase is Phase.CLOSE:
+                return self._closed(event)
             case NoticeAnswered():
                 return self._announced(event)
             case _:
@@ -153,11 +182,24 @@ class Bid:
             return self._end()
         self.nonce = event.nonce
         self.claimed = True
+        if self.predecessor is not None:
+            # After the claim, or every other shadow would skip its timers for an end that we deal with.
+            self.phase = Phase.CLOSE
+            return self._ask(WriteNotice(self.predecessor, NoticeKind.DIED), NoticeAnswered)
+        self.phase = Phase.ACCOUNT
+        return self._ask(Observe(), Observed)
+
+    def _closed(self, event: NoticeAnswered) -> tuple[Action, ...]:
+        if event.problem is not None:
+            return self._give_up(Reason.NOTICE_FAILED, event.problem.detail)
         self.phase = Phase.ACCOUNT
         return self._ask(Observe(), Observed)
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
-        against = self._against(seen, now)
+        over = now >= self.licence_ends
+        against = self._verified.against(
+            seen, self.epoch, self._memory.ledger, over=over, steps_down=self._moves
+        )
         if against is not None:
             return self._give_up(against)
         if self._verified.doubtful(seen):
@@ -165,32 +207,18 @@ class Bid:
         return self._account(seen, now) if self.phase is Phase.ACCOUNT else self._look(seen, now)
 
     def _account(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
-        if self._verified.moved(seen):
-            ended = self._guard_answer(now)
-            if ended is not None:
-                return ended
+        if self._moves or self._verified.moved(seen):
+            word = self._old_guard.ask(now)
+            if word is Word.AWAITED:
+                return self._later(now)
+            if word is Word.NONE:
+                return self._give_up(Reason.GUARD_SILENT if self._moves else Reason.BEAT_MOVED)
+            self._moves = False
             self._verified = Verified(seen.beat.value, self._verified.active, None)
         if self._memory.unsettled(own=self.epoch, step_down=self._timing.step_down_timeout, now=now):
             return self._later(now)
         self.phase = Phase.LOCK
         return self._ask(PlaceLock(self.epoch, self.nonce), LockAnswered)
-
-    def _guard_answer(self, now: Instant) -> tuple[Action, ...] | None:
-        """After a moved beat: None once the old guard has said that its master is gone (rule 8).
-
-        Our claim may have made that guard stop a healthy master, so giving up at once could leave none.
-        """
-        guarded = self._verified.guarded
-        record = self._memory.ledger.get(guarded) if guarded is not None else None
-        if record is None:
-            return self._give_up(Reason.BEAT_MOVED)
-        if not record.open:
-            return None
-        if self._moved_at is None:
-            self._moved_at = now
-        if now < self._moved_at + self._timing.step_down_timeout:
-            return self._later(now)
-        return self._give_up(Reason.BEAT_MOVED)
 
     def _locked(self, event: LockAnswered, now: Instant) -> tuple[Action, ...]:
         lock = event.lock
@@ -219,7 +247,8 @@ class Bid:
             return self._give_up(Reason.LOCKED)
         self.phase = Phase.LAUNCH
         self.launching = self._launching()
-        return self.launching.begin(now)
+        kept = KeptLease(self.epoch, self.nonce, self.lease, Instant(self.began + self.lease))
+        return (KeepLease(kept), *self.launching.begin(now))
 
     def _launching(self) -> Launching:
         return Launching(
@@ -240,26 +269,7 @@ class Bid:
             self.ending = Reason.CONFIRMED
             self.lease_from = self.launching.unmoved or self.began
             return (*actions, *self._end())
-        return (*actions, *self._give_up(self.launching.ending, self.detail))
-
-    def _against(self, seen: Observed, now: Instant) -> Reason | None:
-        """Return what forbids going on, in a round that was listed before the licence is tested."""
-        if not isinstance(seen.ledger, Unknown):
-            if seen.ledger.highest > self.epoch:
-                return Reason.SUPERSEDED
-            if seen.ledger.get(self.epoch) is None:
-                return Reason.LEDGER_SHRANK
-        if now >= self.licence_ends:
-            return Reason.LICENCE_OVER
-        if not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN:
-            return Reason.LOCKED
-        if self._verified.shut_down(self._memory.ledger):
-            return Reason.SHUT_DOWN
-        if seen.pause is not None and not isinstance(seen.pause, Unknown):
-            return Reason.PAUSED
-        if not isinstance(seen.active, Unknown) and seen.active != self._verified.active:
-            return Reason.ACTIVE_CHANGED
-        return Reason.RESIDENT if seen.resident is not None else None
+        return (*actions, KeepLease(None), *self._give_up(self.launching.ending, self.detail))
 
     def _give_up(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
         """End the bid for this reason; whatever ran of it is stopped already."""

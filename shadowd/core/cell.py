@@ -7,12 +7,12 @@ face of the core: ``step``, ``tick``, ``deadline`` and ``snapshot`` are all that
 from shadowd.core.actions import Action
 from shadowd.core.answers import Requests
 from shadowd.core.events import Event, Observed, TakeoverAsked, Woken
-from shadowd.core.guard import Guard
+from shadowd.core.guard import Duty, Guard
+from shadowd.core.policy import Policy
 from shadowd.core.shadow import Shadow
 from shadowd.core.snapshot import Refusal, Snapshot, Timer
 from shadowd.core.timing import Timing
 from shadowd.core.values import Instant, KeptLease, Problem, Protection, Unknown
-from shadowd.core.watch import Policy
 
 
 class Cell:
@@ -23,11 +23,10 @@ class Cell:
     ) -> None:
         self._timing = timing
         self._policy = policy
-        self._shadow = Shadow(timing, policy, now=now)
+        self._shadow = Shadow(timing, policy, now=now, kept=kept)
         self._guard: Guard | None = None
         self._requests = Requests()
         self._now = now
-        del kept
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one event and return what to do about it; a late answer is dropped."""
@@ -54,7 +53,7 @@ class Cell:
         """Return what these machines think now, for people."""
         shadow, seen = self._shadow, self._shadow.memory.round
         nothing = Unknown(Problem.MISSING, "nothing was read yet")
-        timer, due = shadow.timer() if self._guard is None else (Timer.LEASE, self._guard.lease_ends)
+        timer, due = shadow.timer() if self._guard is None else (Timer.LEASE, self._guard.lease.ends)
         last = shadow.memory.ledger.last_confirmed
         holder = last if last is not None and last.open else None
         claim = None if holder is None or isinstance(holder.claim, Unknown) else holder.claim
@@ -98,17 +97,13 @@ class Cell:
         if self._guard is None:
             if reign is None:
                 return actions
+            policy = self._policy
             self._guard = Guard(
-                self._timing,
-                epoch=reign.epoch,
-                nonce=reign.nonce,
-                lease=reign.lease,
-                lease_from=reign.lease_from,
-                now=now,
+                self._timing, reign, host=policy.host, has_scheduler=policy.has_scheduler, now=now
             )
-            return (*actions, *self._guard.tick(now))
+            return (*actions, *self._guard.begin(now))
         guard = self._guard
-        if guard.outcome is None or guard.ending is None:
+        if guard.duty is not Duty.DONE:
             return actions
         self._guard = None
-        return (*actions, *self._shadow.retire(guard.ending, guard.outcome, now))
+        return (*actions, *self._shadow.relieve(guard, now))

@@ -33,6 +33,10 @@ class Circumstances:
     owes_outcome: bool
     asked: bool
     """An operator asked: back-off and a recorded shutdown do not bind, a fresh beat does."""
+    moving: bool
+    """An operator wants the master moved here: it may beat, and its guard must be able to step down."""
+    guarded: bool
+    """The last confirmed epoch is open, guarded, and another host's."""
     last_beat: Instant
     fresh_beat: Seconds
     """How long after a beat the master counts as beating, whoever asks."""
@@ -88,6 +92,8 @@ def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
 
 
 def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:
+    if known.moving and not known.guarded:
+        yield Refusal(Reason.NOT_GUARDED)
     for account in known.accounts:
         yield Refusal(account.reason, f"epoch {account.epoch} on {account.host}", account.until)
     if known.owes_outcome:
@@ -95,7 +101,7 @@ def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:
     if known.retry_at > now and not known.asked:
         yield Refusal(Reason.BACKING_OFF, until=known.retry_at)
     beating_until = Instant(known.last_beat + known.fresh_beat)
-    if known.asked and beating_until > now:
+    if known.asked and not known.moving and beating_until > now:
         yield Refusal(Reason.BEATING, until=beating_until)
 
 

@@ -1,24 +1,32 @@
 """The machine that looks after the master that runs here, so that a master that was replaced is stopped.
 
-It stops its master with KILL when a higher claim appears (PROTOCOL rules 10 and 11) and when the beat was
-not read back advanced within the lease (rule 9). It dates an advance *early*: at the issue of the latest
-read that still showed the old beat (rule 2), so that a guard that was itself frozen never takes an old
-beat for a new one. An outcome is given only when no process of the epoch is left (rule 12).
+It stops its master with KILL when a higher claim appears (PROTOCOL rules 10 and 11), when its epoch was
+closed by somebody, and when the beat was not read back advanced within the lease (rule 9, ``core.lease``).
+For a planned move it asks the master to end (``core.ending``). What lies around the master (lock, records,
+name, scheduler) is kept in order by ``core.upkeep``.
+
+A guard may begin with nothing but the lease that an earlier daemon kept on this host: then it enforces that
+lease before anybody could read the shared directory, and learns from the first listing what it guards.
 """
 
 from enum import Enum
 
-from shadowd.core.actions import Action, ClearLock, Inspect, Level, Observe, Say, StopPair
-from shadowd.core.events import Event, Inspected, LockCleared, Observed
-from shadowd.core.launching import STUBBORN
+from shadowd.core.actions import Action, Inspect, KeepLease, Observe
+from shadowd.core.ending import Ending
+from shadowd.core.ending import Step as EndingStep
+from shadowd.core.events import Event, Inspected, Observed
+from shadowd.core.lease import Reign
+from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
+from shadowd.core.upkeep import Upkeep
 from shadowd.core.values import (
     NEVER,
-    Epoch,
+    Claim,
+    ClaimReason,
     ExitKind,
+    Host,
     Instant,
-    Lock,
     LockKind,
     NoticeKind,
     PairView,
@@ -26,66 +34,68 @@ from shadowd.core.values import (
     Unknown,
 )
 
-_AGAIN = Seconds(1)
 _EARLY = Seconds(1)
 """At most one early round in this time, however often the cell is woken."""
+_PATIENCE = 0.8
+"""The share of ``step_down_timeout`` in which a planned end may take its time."""
 
 
 class Duty(Enum):
     """What the guard is doing."""
 
     GUARD = "guard"
-    STOP = "stop"
-    CLOSE = "close"
-    """The master ended by itself: one look at the lock tells how."""
+    END = "end"
     DONE = "done"
 
 
 class Guard:
-    """Look after the master of one epoch. ``outcome`` and ``ending`` are set in duty DONE."""
+    """Look after the master of one epoch. In duty DONE there is an outcome, or a launch to ``resume``."""
 
     def __init__(
-        self,
-        timing: Timing,
-        *,
-        epoch: Epoch,
-        nonce: str,
-        lease: Seconds,
-        lease_from: Instant,
-        now: Instant,
+        self, timing: Timing, reign: Reign, *, host: Host, has_scheduler: bool, now: Instant
     ) -> None:
         self.duty = Duty.GUARD
-        self.outcome: NoticeKind | None = None
-        self.ending: Reason | None = None
-        self.lease_ends = Instant(lease_from + lease)
+        self.lease = reign.lease
+        self.ended: Ending | None = None
+        self.resume: Claim | None = None
+        """The claim of a launch that an earlier daemon began and that was never confirmed."""
+        self.detail = ""
         self._timing = timing
-        self._lease = lease
-        self._epoch = epoch
-        self._nonce = nonce
-        self._beat: int | None = None
-        self._unmoved = lease_from
-        """Issue of the latest read that still showed the present beat as the old one."""
+        self._epoch = reign.epoch
+        self._nonce = reign.nonce
+        self._confirmed = reign.confirmed
+        self._upkeep = Upkeep(reign.epoch, reign.nonce, host, has_scheduler=has_scheduler, now=now)
         self._next_look = now
         self._looked = Instant(now - _EARLY)
         self._next_inspection = now
         self._awaiting: set[type[Event]] = set()
-        self._exit = ExitKind.RUNNING
-        self._again_at = NEVER
-        self._refused_to_die = 0
+        self._alive = False
+        """Something of the epoch was seen to live."""
+
+    @property
+    def outcome(self) -> NoticeKind | None:
+        """How it ended, once nothing of the epoch is left."""
+        return None if self.ended is None else self.ended.outcome
+
+    def begin(self, now: Instant) -> tuple[Action, ...]:
+        """Keep the lease on this host, and look."""
+        return (KeepLease(self.lease.kept()), *self.tick(now))
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
-        if self.duty is not Duty.GUARD:
-            return self._again_at
+        if self.ended is not None:
+            return self.ended.deadline()
         look = NEVER if Observed in self._awaiting else self._next_look
         inspection = NEVER if Inspected in self._awaiting else self._next_inspection
-        return min(self.lease_ends, look, inspection)
+        return min(self.lease.ends, look, inspection)
 
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time; the lease is tested first."""
-        if self.duty is not Duty.GUARD:
-            return self._go_on(now)
-        if now >= self.lease_ends:
+        if self.duty is Duty.DONE:
+            return ()
+        if self.ended is not None:
+            return self.ended.tick(now)
+        if self.lease.over(now):
             return self._stop(Reason.LEASE_OVER)
         actions: tuple[Action, ...] = ()
         if Observed not in self._awaiting and now >= self._next_look:
@@ -95,14 +105,6 @@ class Guard:
             actions = (*actions, *self._ask(Inspect(self._epoch, self._nonce), Inspected))
         return actions
 
-    def _go_on(self, now: Instant) -> tuple[Action, ...]:
-        if now < self._again_at:
-            return ()
-        self._again_at = NEVER
-        if self.duty is Duty.STOP:
-            return self._ask(StopPair(self._epoch, self._nonce), Inspected)
-        return self._ask(Observe(), Observed)
-
     def look(self, now: Instant) -> tuple[Action, ...]:
         """Look early: a process ended, or a file changed."""
         self._next_look = min(self._next_look, max(now, Instant(self._looked + _EARLY)))
@@ -111,95 +113,96 @@ class Guard:
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one answer; the lease is tested before it is used (rule 9)."""
-        if type(event) not in self._awaiting:
+        if self.duty is Duty.DONE:
             return ()
-        self._awaiting.discard(type(event))
-        if self.duty is Duty.GUARD and now >= self.lease_ends:
+        if self.ended is not None:
+            return self._finish(self.ended.step(event, now))
+        if self.lease.over(now):
             return self._stop(Reason.LEASE_OVER)
+        if isinstance(event, Observed | Inspected):
+            if type(event) not in self._awaiting:
+                return ()
+            self._awaiting.discard(type(event))
         match event:
             case Observed():
+                self._next_look = Instant(now + self._timing.guard_interval)
                 return self._observed(event, now)
             case Inspected():
+                self._next_inspection = Instant(now + self._timing.guard_interval)
                 return self._inspected(event.pair, now)
-            case LockCleared() if event.problem is None:
-                return (Say("lock.cleared", Reason.GUARDING, Level.INFO, self._epoch),)
             case _:
-                return ()
+                return self._heed(self._upkeep.step(event))
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
-        self._next_look = Instant(now + self._timing.guard_interval)
-        if self.duty is Duty.CLOSE:
-            return self._close(seen, now)
-        if self.duty is not Duty.GUARD or isinstance(seen.ledger, Unknown):
+        if isinstance(seen.ledger, Unknown):
             return ()
-        if seen.ledger.superseder(self._epoch) is not None:
+        record = seen.ledger.get(self._epoch)
+        if record is not None and not record.open:
+            return self._stop(Reason.EPOCH_CLOSED)
+        if record is not None and not self._is_ours(record):
             return self._stop(Reason.SUPERSEDED)
-        self._renew(seen)
-        if isinstance(seen.lock, Lock) and seen.lock.kind is LockKind.CLAIM:
-            return self._ask(ClearLock(), LockCleared)
+        superseder = seen.ledger.superseder(self._epoch)
+        if superseder is not None:
+            return self._give_way(superseder, seen, now)
+        if record is not None and not self._confirmed:
+            self._confirmed = record.confirmed
+            if not self._confirmed:
+                return self._hand_back(record)
+        return self._keep_up(seen, seen.ledger)
+
+    def _is_ours(self, record: EpochRecord) -> bool:
+        return isinstance(record.claim, Unknown) or record.claim.nonce == self._nonce
+
+    def _hand_back(self, record: EpochRecord) -> tuple[Action, ...]:
+        """Leave a launch under way to the bidder; one without a process ends like a master that is gone."""
+        if self._alive and not isinstance(record.claim, Unknown):
+            self.duty = Duty.DONE
+            self.resume = record.claim
         return ()
 
-    def _renew(self, seen: Observed) -> None:
-        beat = seen.beat.value
-        if isinstance(beat, int):
-            if self._beat is not None and beat != self._beat:
-                self.lease_ends = max(self.lease_ends, Instant(self._unmoved + self._lease))
-            self._beat = beat
-            self._unmoved = seen.beat.issued
-        if seen.pause is not None and not isinstance(seen.pause, Unknown):
-            self.lease_ends = max(self.lease_ends, Instant(seen.listed + self._lease))
+    def _keep_up(self, seen: Observed, ledger: Ledger) -> tuple[Action, ...]:
+        listed = ledger.get(self._epoch)
+        kept: tuple[Action, ...] = ()
+        # A listing without our own claim proves nothing about higher ones.
+        if listed is not None and not isinstance(listed.claim, Unknown) and self.lease.renew(seen):
+            kept = (KeepLease(self.lease.kept()),)
+        return (*kept, *self._heed(self._upkeep.round(seen, ledger)))
+
+    def _heed(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        if self._upkeep.verdict is None:
+            return actions
+        return (*actions, *self._stop(self._upkeep.verdict, self._upkeep.detail))
+
+    def _give_way(self, superseder: EpochRecord, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        claim = superseder.claim
+        planned = not isinstance(claim, Unknown) and claim.reason is ClaimReason.MIGRATE
+        unmarked = not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.ABSENT
+        if not (planned and unmarked):
+            return self._stop(Reason.SUPERSEDED)
+        until = min(Instant(now + _PATIENCE * self._timing.step_down_timeout), self.lease.ends)
+        return self._end(Reason.SUPERSEDED, "a planned move").term(until)
 
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
-        self._next_inspection = Instant(now + self._timing.guard_interval)
-        if self.duty is Duty.GUARD and pair.master is ExitKind.RUNNING:
-            return ()
-        if self.duty is Duty.GUARD:
-            self._exit = pair.master
-            if pair.alive:  # a scheduler without its master
-                return self._stop(Reason.MASTER_ENDED)
-            return self._ask_lock()
-        if pair.alive:
-            return self._wait_for_death(pair, now)
-        return self._ask_lock() if self.ending is Reason.MASTER_ENDED else self._done(NoticeKind.STEPPED_DOWN)
+        self._alive = pair.alive > 0
+        if pair.master is ExitKind.RUNNING:
+            return self._upkeep.pair(pair, now) if self._confirmed else ()
+        return self._finish(self._end(Reason.MASTER_ENDED).by_itself(pair))
 
-    def _stop(self, reason: Reason) -> tuple[Action, ...]:
-        self.duty = Duty.STOP
-        self.ending = reason
-        return self._ask(StopPair(self._epoch, self._nonce), Inspected)
+    def _stop(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
+        return self._end(reason, detail).kill()
 
-    def _wait_for_death(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
-        self._again_at = Instant(now + _AGAIN)
-        self._awaiting.add(Inspected)  # perhaps this answered an inspection older than the stop
-        self._refused_to_die += 1
-        if self._refused_to_die != STUBBORN:
-            return ()
-        detail = f"{pair.alive} processes left"
-        return (Say("master.unkillable", Reason.UNKILLABLE, Level.ALARM, self._epoch, detail),)
+    def _end(self, reason: Reason, detail: str = "") -> Ending:
+        self.duty = Duty.END
+        self.detail = detail
+        self.ended = Ending(self._epoch, self._nonce, reason, confirmed=self._confirmed)
+        return self.ended
 
-    def _ask_lock(self) -> tuple[Action, ...]:
-        """Look at the lock as it is after the end: a round under way may have read it before."""
-        self.duty = Duty.CLOSE
-        self.ending = Reason.MASTER_ENDED
-        self._again_at = NEVER
-        return self._ask(Observe(), Observed)
-
-    def _close(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
-        marked = isinstance(seen.lock, Lock) and seen.lock.kind is LockKind.FOREIGN
-        if self._exit is ExitKind.CLEAN or marked:
-            self.ending = Reason.SHUT_DOWN_HERE
-            return self._done(NoticeKind.STOPPED)
-        if isinstance(seen.lock, Unknown):
-            # Without the lock nobody can tell a crash from a shutdown: look again.
-            self._again_at = Instant(now + _AGAIN)
-            return ()
-        return self._done(NoticeKind.DIED)
-
-    def _done(self, outcome: NoticeKind) -> tuple[Action, ...]:
+    def _finish(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """Nothing of the epoch is left: no lease has to be enforced any more."""
+        if self.ended is None or self.ended.at is not EndingStep.DONE:
+            return actions
         self.duty = Duty.DONE
-        self.outcome = outcome
-        self._again_at = NEVER
-        self._awaiting = set()
-        return ()
+        return (*actions, KeepLease(None))
 
     def _ask(self, action: Action, answer: type[Event]) -> tuple[Action, ...]:
         self._awaiting.add(answer)

@@ -95,9 +95,9 @@ class Launching:
         self.ends = Instant(now + self._launch_timeout)
         return self._ask(Launch(self._epoch, self._nonce), answers={Launched})
 
-    def resume(self, now: Instant) -> tuple[Action, ...]:
-        """Go on at the confirmation of a master that is alive already."""
-        self.ends = Instant(now + self._launch_timeout)
+    def resume(self, now: Instant, by: Instant) -> tuple[Action, ...]:
+        """Go on at the confirmation of a master that is alive already, and whose lease is over then."""
+        self.ends = min(Instant(now + self._launch_timeout), by)
         return self._confirm_from(now)
 
     def deadline(self) -> Instant:

@@ -3,10 +3,14 @@
 A daemon that comes back (restart, upgrade, reboot) recognises its master by epoch and nonce and otherwise
 closes what is left open (PROTOCOL rule 14). An outcome that could not be written is owed and tried again
 each second; until it is on disk this host bids for nothing.
+
+An end that nobody watched is not believed at once: as long as this host's own port answers, or a master that
+no claim started runs here, the epoch stays open. Else a host that was rebooted, and whose init script was
+quicker than this daemon, would give out a healthy master for dead.
 """
 
-from shadowd.core.actions import Action, Inspect, WriteNotice
-from shadowd.core.events import Inspected, NoticeAnswered
+from shadowd.core.actions import Action, Inspect, Probe, WriteNotice
+from shadowd.core.events import Inspected, NoticeAnswered, Probed
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     NEVER,
@@ -17,11 +21,14 @@ from shadowd.core.values import (
     Lock,
     LockKind,
     NoticeKind,
+    ProbeOutcome,
     Seconds,
     Unknown,
 )
 
 _AGAIN = Seconds(1)
+_ASK_AGAIN = Seconds(60)
+"""Until the port is asked again after it answered."""
 
 
 class OwnEpochs:
@@ -35,23 +42,33 @@ class OwnEpochs:
         self._unseen: list[Claim] = []
         self._gone: set[Epoch] = set()
         """Without a process; the lock of a *later* round tells how they ended."""
+        self._asking = False
+        self._silent = False
+        """Nobody answered at our own port since something was found gone."""
+        self._ask_at = Instant(0)
         self._paid: dict[Epoch, NoticeKind] = {}
         """Written, as far as we were told: never another outcome for the same epoch."""
 
     @property
     def owes(self) -> bool:
         """True while the outcome of an own epoch is not on disk."""
-        return bool(self._owed or self._unseen or self._gone)
+        return bool(self.busy or self._gone)
+
+    @property
+    def busy(self) -> bool:
+        """True while there is something to look for or to write."""
+        return bool(self._owed or self._unseen)
 
     def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant) -> None:
         """Remember to write this outcome."""
         self._owed[epoch] = outcome
         self._owed_at = now
 
-    def find(self, ledger: Ledger, lock: Lock | Unknown, now: Instant) -> None:
+    def find(self, ledger: Ledger, lock: Lock | Unknown, now: Instant, *, resident: bool = False) -> None:
         """Close what has no process any more, and look for own open epochs that nobody has looked at.
 
-        An owed epoch that is closed by now is no debt, whichever outcome it was given.
+        An owed epoch that is closed by now is no debt, whichever outcome it was given. ``resident``: a master
+        that no claim started runs here, and is adopted before anything is closed (rule 13).
         """
         closed = {record.epoch for record in ledger.records if not record.open}
         self._owed = {epoch: kind for epoch, kind in self._owed.items() if epoch not in closed}
@@ -59,7 +76,7 @@ class OwnEpochs:
         for record in ledger.records:
             if record.open and record.epoch in self._paid.keys() - self._owed.keys():  # written, lost again
                 self.owe(record.epoch, self._paid[record.epoch], Instant(now + _AGAIN))
-            elif record.open and record.epoch in self._gone:
+            elif record.open and record.epoch in self._gone and not resident:
                 self._close(record, lock, now)
         left = {record.epoch for record in ledger.records if record.open} - self._owed.keys()
         self._gone &= left
@@ -74,12 +91,14 @@ class OwnEpochs:
 
     def deadline(self) -> Instant:
         """Return when ``due`` has something to do."""
-        return Instant(0) if self._unseen else self._owed_at
+        return Instant(0) if self._unseen or self._asking else self._owed_at
 
     def due(self, now: Instant) -> Action | None:
         """Return the next request to make, if any."""
         if self._unseen:
             return Inspect(self._unseen[0].epoch, self._unseen[0].nonce)
+        if self._asking:
+            return Probe(self._host)
         if now < self._owed_at:
             return None
         epoch, outcome = next(iter(self._owed.items()))
@@ -92,7 +111,20 @@ class OwnEpochs:
             self._unseen = []
             return claim
         self._gone.add(claim.epoch)
+        self._silent = False
+        self._ask_at = Instant(0)
         return None
+
+    @property
+    def asking(self) -> bool:
+        """True while our own port is asked."""
+        return self._asking
+
+    def probed(self, event: Probed, now: Instant) -> None:
+        """Hear whether anybody answers at our own port."""
+        self._asking = False
+        self._silent = event.outcome is not ProbeOutcome.ANSWERS
+        self._ask_at = Instant(now + _ASK_AGAIN)
 
     def paid(self, event: NoticeAnswered, now: Instant) -> None:
         """Strike out an outcome that is on disk, or try again later."""
@@ -103,7 +135,9 @@ class OwnEpochs:
 
     def _close(self, record: EpochRecord, lock: Lock | Unknown, now: Instant) -> None:
         outcome = _outcome(record, lock)
-        if outcome is not None:
+        if outcome is NoticeKind.DIED and not self._silent:
+            self._asking = now >= self._ask_at
+        elif outcome is not None:
             self.owe(record.epoch, outcome, now)
 
 

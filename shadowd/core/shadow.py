@@ -1,17 +1,20 @@
 """The machine that takes over: it watches, and when nothing speaks against it, it bids.
 
-Three parts do the work, one at a time: ``Watch`` until a bid may begin, ``Bid`` from the claim on, and
-``OwnEpochs`` for what an earlier life of this daemon left behind. This module only hands each event to
-whoever awaits it and walks the table accordingly.
+The parts do the work, one at a time: ``Watch`` until a bid may begin, ``Bid`` from the claim on,
+``Adoption`` for a master that no claim started, ``Revival`` for one that died here, and ``OwnEpochs`` for
+what an earlier life of this daemon left behind. This module only hands each event to whoever awaits it and
+walks the table accordingly.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
-from shadowd.core.actions import Action, Level, Say
+from shadowd.core.actions import Action, Level, Observe, Say
+from shadowd.core.adoption import Adoption, Adoptions
+from shadowd.core.adoption import Step as AdoptionStep
 from shadowd.core.answers import ANSWERS
 from shadowd.core.bid import Bid
 from shadowd.core.bid import Phase as BidPhase
+from shadowd.core.bids import Bids
 from shadowd.core.course import Course
 from shadowd.core.events import (
     Event,
@@ -23,8 +26,12 @@ from shadowd.core.events import (
     TakeoverAsked,
     Woken,
 )
+from shadowd.core.guard import Guard
+from shadowd.core.lease import Reign
 from shadowd.core.memory import Memory
 from shadowd.core.own import OwnEpochs
+from shadowd.core.persistence import Persistence, Revival
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.silence import Silence
 from shadowd.core.snapshot import State, Timer
@@ -35,13 +42,11 @@ from shadowd.core.values import (
     ClaimReason,
     Epoch,
     Instant,
+    KeptLease,
     NoticeKind,
-    Problem,
-    Seconds,
     Unknown,
 )
-from shadowd.core.verified import Verified
-from shadowd.core.watch import Policy, Watch
+from shadowd.core.watch import Watch
 
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
 """Endings that are nobody's fault: no back-off, the next bid may come as soon as the rules allow."""
@@ -50,49 +55,59 @@ _Answer = Observed | Probed | Listed | Inspected | NoticeAnswered
 """What the shadow itself asks for; the rest belongs to a bid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reign:
-    """A confirmed master of this host that wants a guard."""
-
-    epoch: Epoch
-    nonce: str
-    lease_from: Instant
-    """The last read that showed the beat before its own first one, or when it was found running."""
-    lease: Seconds
-    """As its claim states it, whatever the configuration says now (rule 9)."""
-
-
 class Shadow:
     """Watch one cell and take over. While ``reign`` is set its guard is at work and this one rests."""
 
-    def __init__(self, timing: Timing, policy: Policy, *, now: Instant) -> None:
+    def __init__(
+        self, timing: Timing, policy: Policy, *, now: Instant, kept: KeptLease | None = None
+    ) -> None:
         silence = Silence(timing.check_interval, unknown_counts=policy.unknown_beat_counts)
         self.course = Course(now)
         self.memory = Memory(silence, now=now)
         self.own = OwnEpochs(policy.host, policy.machine_id)
         self.watch = Watch(timing, policy, self.memory, self.course, lambda: self.own.owes)
         self.bid: Bid | None = None
+        self.adoption: Adoption | None = None
         self.reign: Reign | None = None
         self._timing = timing
         self._policy = policy
+        self._kept = kept
+        """What an earlier life of this daemon left, until the first turn."""
+        self._bids = Bids(policy, timing, self.memory)
+        self._persistence = Persistence(policy.restart_limit, policy.restart_window)
+        self._revival: Revival | None = None
+        self._adoptions = Adoptions(policy, timing, self.memory, now)
         self._awaiting: type[Event] | None = None
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
+        if self._kept is not None:
+            return self.course.since
         if self.bid is not None:
             return self.bid.deadline()
-        if self._awaiting is not None or self.reign is not None:
+        if self._rests:
             return NEVER
+        if self._revival is not None:
+            return self._revival.at
         return min(self.own.deadline(), self.watch.deadline())
 
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time."""
+        if self._kept is not None:
+            return self._recall(self._kept, now)
         if self.bid is not None:
             return self._follow(self.bid, self.bid.tick(now), now)
-        if self._awaiting is not None or self.reign is not None:
+        if self._rests:
             return ()
+        if self._revival is not None:
+            return () if now < self._revival.at else self._ask(Observe())
         due = self.own.due(now) or self.watch.due(now)
         return () if due is None else self._ask(due)
+
+    @property
+    def _rests(self) -> bool:
+        """True while others are at work, or an answer is awaited."""
+        return self._awaiting is not None or self.reign is not None or self.adoption is not None
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one event and return what to do about it."""
@@ -105,6 +120,8 @@ class Shadow:
             if isinstance(event, Observed):
                 self.memory.absorb(event)
             return self._follow(self.bid, self.bid.step(event, now), now)
+        if self.adoption is not None:
+            return self._follow_adoption(self.adoption, self.adoption.step(event, now), now)
         if not isinstance(event, _Answer) or type(event) is not self._awaiting:
             return ()
         self._awaiting = None
@@ -118,14 +135,28 @@ class Shadow:
             return Timer.LAUNCH_TIMEOUT, self.bid.launching.ends
         return Timer.LICENCE, self.bid.licence_ends
 
-    def retire(self, reason: Reason, outcome: NoticeKind, now: Instant) -> tuple[Action, ...]:
-        """Watch again after the guard is done; nothing of its epoch runs, and its outcome is owed."""
-        if self.reign is None:
+    def relieve(self, guard: Guard, now: Instant) -> tuple[Action, ...]:
+        """Go on after the guard: nothing of its epoch runs, or it was a launch that is to be resumed."""
+        epoch, self.reign = guard.lease.epoch, None
+        if guard.resume is not None:
+            return self._resume(guard.resume, guard.lease.ends, now)
+        if guard.ended is None or guard.ended.outcome is None:
             return ()
-        epoch, self.reign = self.reign.epoch, None
-        self.own.owe(epoch, outcome, now)
+        outcome, reason = guard.ended.outcome, guard.ended.reason
+        said = self.course.go(reason, now, epoch=epoch, detail=guard.detail)
+        at = self._persistence.next(now) if outcome is NoticeKind.DIED else None
+        if at is not None:
+            self._revival = Revival(epoch, at)
+        elif self.memory.ledger.get(epoch) is not None:  # else the first listing tells whether it is open
+            self.own.owe(epoch, outcome, now)
         self.watch.at_once(now)
-        return (*self.course.go(reason, now, epoch=epoch), *self.tick(now))
+        return (*said, *self.tick(now))
+
+    def _recall(self, kept: KeptLease, now: Instant) -> tuple[Action, ...]:
+        """Guard what an earlier life of this daemon left, before anybody reads the shared directory."""
+        self._kept = None
+        self.reign = Reign.recalled(kept)
+        return self.course.go(Reason.ATTACHED, now, epoch=kept.epoch)
 
     def _ask(self, action: Action) -> tuple[Action, ...]:
         self._awaiting = ANSWERS[type(action)]
@@ -135,13 +166,17 @@ class Shadow:
         if self.course.state not in {State.STANDBY, State.STALE}:
             detail = f"this host is {self.course.state.value} already"
             return (Say("takeover.refused", self.course.reason, Level.WARNING, None, detail),)
-        self.watch.ask(now)
-        return (Say("takeover.asked", Reason.ASKED, Level.INFO, None, event.who), *self.tick(now))
+        reason = Reason.ASKED_MOVE if event.migrate else Reason.ASKED
+        self.watch.ask(now, reason)
+        return (Say("takeover.asked", reason, Level.INFO, None, event.who), *self.tick(now))
 
     def _answered(self, event: _Answer, now: Instant) -> tuple[Action, ...]:
         match event:
             case Observed():
                 return self._observed(event, now)
+            case Probed() if self.own.asking:
+                self.own.probed(event, now)
+                self.watch.at_once(now)
             case Probed():
                 return self._arm(self.watch.probed(event, now), now)
             case Listed():
@@ -160,9 +195,49 @@ class Shadow:
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         change = self.memory.absorb(seen)
+        if self._revival is not None:
+            return self._revive(self._revival, seen, now)
         if not isinstance(seen.ledger, Unknown):
-            self.own.find(seen.ledger, seen.lock, now)
+            self.own.find(seen.ledger, seen.lock, now, resident=seen.resident is not None)
+        idle = self.course.state in {State.STANDBY, State.STALE} and not self.own.busy
+        self.adoption = self._adoptions.of(seen, now) if idle else None
+        if self.adoption is not None:
+            said = self.course.go(Reason.ADOPTING, now, detail=self.adoption.detail)
+            return (*said, *self.adoption.begin(now))
         return self._arm(self.watch.observed(seen, change, now), now)
+
+    # --- a master that died here -------------------------------------------------------------------
+
+    def _revive(self, revival: Revival, seen: Observed, now: Instant) -> tuple[Action, ...]:
+        """Start a master again where it died, unless something speaks against it; then hand it over."""
+        if isinstance(seen.ledger, Unknown) or isinstance(seen.lock, Unknown):
+            self._revival = revival.later(now)
+            return ()
+        self._revival = None
+        if not revival.may(seen, seen.ledger, self._policy.host):
+            self.own.owe(revival.epoch, NoticeKind.DIED, now)
+            return self._arm((), now)
+        self.bid = self._bids.make(Epoch(self.memory.peak + 1), now, predecessor=revival.epoch)
+        said = self.course.go(Reason.RESTARTING, now, epoch=self.bid.epoch)
+        return (*said, *self.bid.claim(ClaimReason.RESTART))
+
+    # --- a master that no claim started ------------------------------------------------------------
+
+    def _follow_adoption(
+        self, adoption: Adoption, actions: tuple[Action, ...], now: Instant
+    ) -> tuple[Action, ...]:
+        if adoption.at is not AdoptionStep.DONE or adoption.ending is None:
+            return actions
+        self.adoption = None
+        said = self.course.go(adoption.ending, now, epoch=adoption.epoch, detail=adoption.detail)
+        if adoption.ending is Reason.ADOPTED:
+            self.reign = adoption.reign
+            return (*actions, *said)
+        if adoption.claimed:
+            self.own.owe(adoption.epoch, NoticeKind.FAILED, now)
+        self._adoptions.wait(now)
+        self.watch.at_once(now)
+        return (*actions, *said, *self.tick(now))
 
     def _arm(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
         """Send what the watch wants; begin the bid once it has cleared one."""
@@ -176,38 +251,23 @@ class Shadow:
         return (*actions, *self.tick(now))
 
     def _begin(self, reason: ClaimReason, now: Instant) -> tuple[Action, ...]:
-        self.bid = self._new_bid(Epoch(self.memory.peak + 1), now)
+        moves = reason is ClaimReason.MIGRATE
+        self.bid = self._bids.make(Epoch(self.memory.peak + 1), now, moves=moves)
         said = self.course.go(Reason.ALL_CLEAR, now, epoch=self.bid.epoch)
         return (*said, *self.bid.claim(reason))
-
-    def _new_bid(self, epoch: Epoch, now: Instant) -> Bid:
-        last = self.memory.ledger.last_confirmed
-        guarded = last.epoch if last is not None and last.open and last.epoch != epoch else None
-        seen = self.memory.round
-        nothing = Unknown(Problem.MISSING, "nothing was read")
-        return Bid(
-            epoch=epoch,
-            host=self._policy.host,
-            timing=self._timing,
-            memory=self.memory,
-            verified=Verified(
-                nothing if seen is None else seen.beat.value,
-                nothing if seen is None else seen.active,
-                guarded,
-            ),
-            now=now,
-            has_scheduler=self._policy.has_scheduler,
-        )
 
     def _found(self, claim: Claim, now: Instant) -> tuple[Action, ...]:
         """Guard a master of our own that was found alive, or go on confirming it."""
         record = self.memory.ledger.get(claim.epoch)
         if record is not None and record.confirmed:
-            self.reign = Reign(claim.epoch, claim.nonce, now, claim.lease)
+            self.reign = Reign.found(claim, self._timing, now)
             return self.course.go(Reason.ATTACHED, now, epoch=claim.epoch)
-        self.bid = self._new_bid(claim.epoch, now)
+        return self._resume(claim, Instant(now + self._timing.launch_timeout), now)
+
+    def _resume(self, claim: Claim, ends: Instant, now: Instant) -> tuple[Action, ...]:
+        self.bid = self._bids.make(claim.epoch, now)
         said = self.course.go(Reason.RESUMED, now, epoch=claim.epoch)
-        return (*said, *self.bid.resume(claim, now))
+        return (*said, *self.bid.resume(claim, ends, now))
 
     def _follow(self, bid: Bid, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
         """Walk the table after the bid took a step."""
@@ -222,11 +282,13 @@ class Shadow:
         said = (*said, *actions, *self.course.go(bid.ending, now, epoch=bid.epoch, detail=bid.detail))
         if bid.ending is Reason.CONFIRMED:
             self.watch.attempts = 0
-            self.reign = Reign(bid.epoch, bid.nonce, bid.lease_from, bid.lease)
+            self.reign = bid.reign
             return said
         return (*said, *self._lost(bid, bid.ending, now))
 
     def _lost(self, bid: Bid, ending: Reason, now: Instant) -> tuple[Action, ...]:
+        if bid.predecessor is not None:
+            self.own.owe(bid.predecessor, NoticeKind.DIED, now)
         if bid.claimed:
             self.own.owe(bid.epoch, NoticeKind.FAILED, now)
         if ending in _BLAMELESS:

@@ -41,6 +41,7 @@ REFUSALS = (
     Reason.LEASE_RUNS,
     Reason.OWES_OUTCOME,
     Reason.BACKING_OFF,
+    Reason.NOT_GUARDED,
     Reason.BEATING,
 )
 """What ``eligibility.refusals`` may return."""
@@ -82,12 +83,17 @@ TABLE: tuple[Row, ...] = (
     Row(State.STANDBY, Reason.SILENT, State.STALE, "heartbeat.stale", Level.WARNING),
     Row(State.STANDBY, Reason.DEATH_NOTICE, State.STALE, "heartbeat.stale", Level.WARNING),
     Row(State.STANDBY, Reason.ASKED, State.STALE, "takeover.asked"),
+    Row(State.STANDBY, Reason.ASKED_MOVE, State.STALE, "takeover.asked"),
+    Row(State.STANDBY, Reason.RESTARTING, State.CLAIMING, "master.restarting", Level.WARNING),
+    Row(State.STANDBY, Reason.ADOPTING, State.CLAIMING, "master.adopting", Level.WARNING),
     Row(State.STANDBY, Reason.ATTACHED, State.ACTIVE, "master.attached"),
     Row(State.STANDBY, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),
     Row(State.STALE, Reason.BEAT_MOVED, State.STANDBY, "shadow.standby"),
     Row(State.STALE, Reason.DELAY_OVER, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.DEATH_NOTICE, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.ASKED, State.VERIFYING, "takeover.verifying"),
+    Row(State.STALE, Reason.ASKED_MOVE, State.VERIFYING, "takeover.verifying"),
+    Row(State.STALE, Reason.ADOPTING, State.CLAIMING, "master.adopting", Level.WARNING),
     Row(State.STALE, Reason.ATTACHED, State.ACTIVE, "master.attached"),
     Row(State.STALE, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),
     *_refused(State.STALE, but=_NOT_ASKED),
@@ -98,6 +104,11 @@ TABLE: tuple[Row, ...] = (
     Row(State.CLAIMING, Reason.WON, State.ACCOUNTING, "takeover.accounting"),
     Row(State.CLAIMING, Reason.LOST, State.STANDBY, "takeover.lost"),
     Row(State.CLAIMING, Reason.CLAIM_UNKNOWN, State.STANDBY, "takeover.lost", Level.WARNING),
+    Row(State.CLAIMING, Reason.ADOPTED, State.ACTIVE, "master.adopted", Level.WARNING),
+    Row(State.CLAIMING, Reason.ADOPTION_FAILED, State.STANDBY, "master.not_adopted", Level.WARNING),
+    Row(State.CLAIMING, Reason.INTRUDER, State.STANDBY, "shadow.standby"),
+    Row(State.ACCOUNTING, Reason.GUARD_SILENT, State.STANDBY, "takeover.abandoned", Level.WARNING),
+    Row(State.ACCOUNTING, Reason.NOTICE_FAILED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     Row(State.ACCOUNTING, Reason.ACCOUNTED, State.LAUNCHING, "takeover.launching", Level.WARNING),
     *_rows(State.ACCOUNTING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     *_rows(State.LAUNCHING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
@@ -110,6 +121,9 @@ TABLE: tuple[Row, ...] = (
     Row(State.ACTIVE, Reason.SHUT_DOWN_HERE, State.STANDBY, "master.ended"),
     Row(State.ACTIVE, Reason.SUPERSEDED, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.LEASE_OVER, State.STANDBY, "master.lease_over", Level.ALARM),
+    Row(State.ACTIVE, Reason.ACTIVE_CHANGED, State.STANDBY, "master.superseded", Level.ALARM),
+    Row(State.ACTIVE, Reason.EPOCH_CLOSED, State.STANDBY, "master.superseded", Level.ALARM),
+    Row(State.ACTIVE, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),
 )
 
 _ROWS = {(row.state, row.reason): row for row in TABLE}

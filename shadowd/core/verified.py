@@ -1,4 +1,4 @@
-"""What the verification before a claim saw, and what in a later round contradicts it.
+"""What the verification before a claim saw, and what in a later round forbids to go on.
 
 A bid acts on one picture of the cell. This module only compares; what follows from a difference is
 ``shadowd.core.bid``'s part.
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from shadowd.core.events import Observed
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Epoch, Host, NoticeKind, Unknown
+from shadowd.core.reasons import Reason
+from shadowd.core.values import Epoch, Host, LockKind, NoticeKind, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,32 @@ class Verified:
     active: Host | Unknown
     guarded: Epoch | None
     """The open confirmed epoch whose guard our claim may move to stop its master."""
+
+    def against(
+        self, seen: Observed, epoch: Epoch, ledger: Ledger, *, over: bool, steps_down: bool
+    ) -> Reason | None:
+        """Return what forbids the bid for this epoch to go on; the round is of before the licence's test.
+
+        ``ledger``: the last one that could be read; ``over``: the licence has ended; ``steps_down``: an old
+        master that steps down leaves a mark in the place of the lock, until its guard has taken it away.
+        """
+        if not isinstance(seen.ledger, Unknown):
+            if seen.ledger.highest > epoch:
+                return Reason.SUPERSEDED
+            if seen.ledger.get(epoch) is None:
+                return Reason.LEDGER_SHRANK
+        if over:
+            return Reason.LICENCE_OVER
+        marked = not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN
+        if marked and not steps_down:
+            return Reason.LOCKED
+        if self.shut_down(ledger):
+            return Reason.SHUT_DOWN
+        if seen.pause is not None and not isinstance(seen.pause, Unknown):
+            return Reason.PAUSED
+        if not isinstance(seen.active, Unknown) and seen.active != self.active:
+            return Reason.ACTIVE_CHANGED
+        return Reason.RESIDENT if seen.resident is not None else None
 
     def shut_down(self, ledger: Ledger) -> bool:
         """Tell whether the master that was open at the verification was shut down since (rule 12)."""

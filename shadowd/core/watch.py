@@ -6,23 +6,27 @@ not up to a check later. What speaks against a bid is ``eligibility``'s part.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from shadowd.core.accounts import Account
 from shadowd.core.actions import Action, Level, ListEpochs, Observe, Probe, Say
 from shadowd.core.course import Course
 from shadowd.core.eligibility import Circumstances, refusals
 from shadowd.core.events import Listed, Observed, Probed
 from shadowd.core.memory import Memory
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.silence import Change
 from shadowd.core.snapshot import Refusal, State, Timer
 from shadowd.core.timing import DelayApplies, Timing
 from shadowd.core.values import (
     NEVER,
+    Claim,
     ClaimReason,
+    Epoch,
     Host,
     Instant,
     ProbeOutcome,
+    Protection,
     Seconds,
     Unknown,
 )
@@ -52,19 +56,8 @@ _CLAIM_REASONS = {
     Reason.DELAY_OVER: ClaimReason.SILENCE,
     Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
     Reason.ASKED: ClaimReason.TAKEOVER,
+    Reason.ASKED_MOVE: ClaimReason.MIGRATE,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the configuration says besides durations."""
-
-    host: Host
-    machine_id: str
-    observer: bool = False
-    unknown_beat_counts: bool = False
-    death_skips_timers: bool = True
-    has_scheduler: bool = True
 
 
 class Watch:
@@ -86,7 +79,7 @@ class Watch:
         self._last_check = Instant(course.since - _EARLY)
         self._retry_at = course.since
         self._unresolvable: Host | None = None
-        self._asked = False
+        self._asked: Reason | None = None
         self._cause = Reason.SILENT
         self._standing: tuple[Reason, ...] = ()
 
@@ -111,9 +104,9 @@ class Watch:
         """Look now: something did change."""
         self._next_check = now
 
-    def ask(self, now: Instant) -> None:
-        """Let an operator skip the timers."""
-        self._asked = True
+    def ask(self, now: Instant, reason: Reason) -> None:
+        """Let an operator skip the timers, for a takeover or for a move."""
+        self._asked = reason
         self._next_check = now
 
     def timer(self) -> tuple[Timer, Instant]:
@@ -152,7 +145,7 @@ class Watch:
 
     def probed(self, event: Probed, now: Instant) -> tuple[Action, ...]:
         """Hear what the old master's port says."""
-        if event.outcome is ProbeOutcome.ANSWERS:
+        if event.outcome is ProbeOutcome.ANSWERS and not self.moving:
             self._memory.answered(now)
             return self._stand_down(Reason.MASTER_ANSWERS, f"{event.host} {event.detail}".strip(), now)
         if event.outcome is ProbeOutcome.UNRESOLVABLE:
@@ -190,24 +183,24 @@ class Watch:
         if not self.refusals and not isinstance(seen.active, Unknown):
             self._cause = cause
             return (*said, *self._course.go(cause, now), Probe(seen.active))
-        if cause is Reason.ASKED:
+        if cause is self._asked:
             return (*said, *self._refuse(now))
         return said
 
     def _find_cause(self) -> Reason | None:
-        if self._asked:
-            return Reason.ASKED
+        if self._asked is not None:
+            return self._asked
         if self._policy.death_skips_timers and self._memory.death:
             return Reason.DEATH_NOTICE
         silent = self._memory.silence.total >= self._timing.stale_after - _ROUNDING
         return Reason.SILENT if silent else None
 
     def _verified(self, change: Change, now: Instant) -> tuple[Action, ...]:
-        if change is Change.MOVED:
+        if change is Change.MOVED and not self.moving:
             return self._stand_down(Reason.BEAT_MOVED, "", now)
         if self.refusals:
             return self._refuse(now)
-        self._asked = False
+        self._asked = None
         self.cleared = _CLAIM_REASONS[self._cause]
         return ()
 
@@ -215,10 +208,29 @@ class Watch:
         return self._stand_down(self.refusals[0].reason, self.refusals[0].detail, now)
 
     def _stand_down(self, reason: Reason, detail: str, now: Instant) -> tuple[Action, ...]:
-        self._asked = False
+        self._asked = None
         said = self._course.go(reason, now, detail=detail)
         self._plan(now)
         return said
+
+    @property
+    def moving(self) -> bool:
+        """True while an operator wants the master moved here."""
+        return self._asked is Reason.ASKED_MOVE
+
+    def _guarded(self) -> Epoch | None:
+        """Return the epoch whose guard on another host could step down."""
+        last = self._memory.ledger.last_confirmed
+        claim = None if last is None or not last.open else last.claim
+        if not isinstance(claim, Claim) or claim.host == self._policy.host:
+            return None
+        return None if claim.protection is Protection.NONE else claim.epoch
+
+    def _accounts(self, now: Instant) -> tuple[Account, ...]:
+        """Return who must be waited for; not the one that is asked to step down."""
+        accounts = self._memory.unsettled(own=None, step_down=self._timing.step_down_timeout, now=now)
+        guarded = self._guarded() if self.moving else None
+        return tuple(account for account in accounts if account.epoch != guarded)
 
     def _circumstances(self, now: Instant) -> Circumstances:
         return Circumstances(
@@ -227,11 +239,13 @@ class Watch:
             unknown_beat_counts=self._policy.unknown_beat_counts,
             peak=self._memory.peak,
             shut_down=self._memory.shut_down,
-            accounts=self._memory.unsettled(own=None, step_down=self._timing.step_down_timeout, now=now),
+            accounts=self._accounts(now),
             unresolvable=self._unresolvable if now < self._retry_at else None,
             retry_at=self._retry_at,
             owes_outcome=self._owes(),
-            asked=self._asked,
+            asked=self._asked is not None,
+            moving=self.moving,
+            guarded=self._guarded() is not None,
             last_beat=self._memory.last_beat,
             fresh_beat=Seconds(2 * self._timing.beat_interval),
         )

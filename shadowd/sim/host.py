@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from shadowd.core.actions import Say
 from shadowd.core.events import TakeoverAsked
+from shadowd.core.policy import Policy
 from shadowd.core.snapshot import Snapshot, State
 from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, FenceOutcome, Host, Instant, ProbeOutcome, Seconds
-from shadowd.core.watch import Policy
 from shadowd.runtime.executor import Executor, Ports
 from shadowd.runtime.lanes import Lanes
 from shadowd.runtime.loop import Loop

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shadowd.core.cell import Cell
+from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
 from shadowd.core.values import Host, Instant, KeptLease
-from shadowd.core.watch import Policy
 
 
 @dataclass(slots=True, kw_only=True)

@@ -64,6 +64,9 @@ sge_cell = "c"
 check_interval = "1m"
 delay_applies = "after_failed_bid"
 unknown_heartbeat = "silence"
+adopt = false
+restart_limit = 0
+restart_window = "2m"
 death_notice = "ignore"
 observer = true
 launch.command = ["/m", "-x"]
@@ -82,6 +85,7 @@ probe.addresses."h.x" = "::1"
     (cell,) = found.cells
     assert (cell.name, cell.directory, cell.observer) == ("n", Path("/opt/sge/c"), True)
     assert (cell.unknown_heartbeat, cell.death_notice) == ("silence", "ignore")
+    assert (cell.adopt, cell.restart_limit, cell.restart_window) == (False, 0, 120)
     assert cell.timing().delay_applies is DelayApplies.AFTER_FAILED_BID
     assert cell.launch == LaunchSettings(
         command=("/m", "-x"),

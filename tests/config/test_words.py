@@ -166,3 +166,11 @@ def test_any_value_is_taken_or_refused_with_a_short_reason(value: object) -> Non
             told = str(error)
         assert len(told) < 300
         assert told.isprintable()
+
+
+@pytest.mark.parametrize("bad", [-1, 101, True, 1.0, "3", None])
+def test_restarts_are_whole_numbers_in_range(bad: object) -> None:
+    """From none at all to a hundred."""
+    assert [words.restarts(number) for number in (0, 3, 100)] == [0, 3, 100]
+    with pytest.raises(words.UnfitError, match="is no number of restarts"):
+        words.restarts(bad)

@@ -13,12 +13,14 @@ from enum import Enum
 from shadowd.core.actions import (
     Action,
     Inspect,
+    KeepLease,
     Launch,
     LaunchScheduler,
     MakeClaim,
     Probe,
     Say,
     StopPair,
+    TermPair,
 )
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Observed
@@ -32,6 +34,7 @@ from shadowd.core.values import (
     ExitKind,
     Host,
     Instant,
+    KeptLease,
     LockKind,
     NoticeKind,
     Seconds,
@@ -69,7 +72,7 @@ def lane_of(action: Action) -> Lane:
     """Return the lane of a request."""
     if isinstance(action, Probe):
         return Lane.NETWORK
-    local = isinstance(action, Launch | LaunchScheduler | Inspect | StopPair)
+    local = isinstance(action, Launch | LaunchScheduler | Inspect | StopPair | TermPair)
     return Lane.LOCAL if local else Lane.SHARED
 
 
@@ -98,6 +101,8 @@ class Machine:
     rounds: deque[Observed] = field(default_factory=lambda: deque(maxlen=2))
     """The last rounds that its cell was given."""
     claimed: dict[Epoch, Instant] = field(default_factory=dict)
+    kept: KeptLease | None = None
+    """The lease on this host's own disk; a boot clears it."""
 
     def clock(self, time: float) -> Instant:
         """Return what this host's clock shows."""
@@ -110,7 +115,8 @@ class Machine:
     def begin(self, time: float) -> None:
         """Start the daemon."""
         self.now = self.clock(time)
-        self.cell = Cell(TIMING, policy(host=self.name, machine_id=f"machine-{self.name}"), now=self.now)
+        ours = policy(host=self.name, machine_id=f"machine-{self.name}", restart_limit=2)
+        self.cell = Cell(TIMING, ours, now=self.now, kept=self.kept)
         self.rounds.clear()
         for lane in self.lanes.values():
             lane.clear()
@@ -170,7 +176,9 @@ class Cluster:
     def take(self, machine: Machine, actions: tuple[Action, ...]) -> None:
         """Queue what a cell asks for, after a look at whether it may."""
         for action in actions:
-            if isinstance(action, Say):
+            if isinstance(action, KeepLease):
+                machine.kept = action.kept
+            if isinstance(action, Say | KeepLease):
                 continue
             if isinstance(action, MakeClaim):
                 self._may_bid(machine, action)
@@ -179,6 +187,9 @@ class Cluster:
             machine.lanes[lane_of(action)].append(Request(action))
 
     def _may_bid(self, machine: Machine, action: MakeClaim) -> None:
+        if action.reason is ClaimReason.RESTART:
+            self._may_restart(machine, action)
+            return
         before, last = machine.rounds
         assert last.listed <= machine.now
         assert last.beat.value == before.beat.value, "never a bid while the beat moves"
@@ -187,6 +198,16 @@ class Cluster:
         newest = last.ledger.last_confirmed  # type: ignore[union-attr]
         if action.reason is not ClaimReason.TAKEOVER and not machine.cell._shadow.memory._overtaken:
             assert newest is None or newest.outcome is not NoticeKind.STOPPED
+        machine.claimed[action.epoch] = machine.now
+
+    def _may_restart(self, machine: Machine, action: MakeClaim) -> None:
+        last = machine.rounds[-1]
+        own = last.ledger.last_confirmed  # type: ignore[union-attr]
+        assert own is not None
+        assert own.claim.host == machine.name, "never a restart of another host's master"  # type: ignore[union-attr]
+        assert not self.world.pairs[machine.name, own.epoch].alive, "never while it lives"
+        assert last.lock.kind is not LockKind.FOREIGN, "never a restart under a foreign lock"  # type: ignore[union-attr]
+        assert last.pause is None
         machine.claimed[action.epoch] = machine.now
 
     def _may_launch(self, machine: Machine, action: Launch) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from shadowd.core.events import Observed
 from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     BeatReading,
@@ -22,7 +23,6 @@ from shadowd.core.values import (
     Protection,
     Unknown,
 )
-from shadowd.core.watch import Policy
 
 HERE = Host("alpha")
 """The host whose cell is tested."""
@@ -47,8 +47,8 @@ def timing(**changes: Any) -> Timing:
 
 
 def policy(**changes: Any) -> Policy:
-    """Return the policy of HERE, with these changes."""
-    return Policy(**{"host": HERE, "machine_id": f"machine-{HERE}", **changes})
+    """Return the policy of HERE, with these changes; a master that dies is handed over at once."""
+    return Policy(**{"host": HERE, "machine_id": f"machine-{HERE}", "restart_limit": 0, **changes})
 
 
 def claim(epoch: int, host: Host = THERE, **changes: Any) -> Claim:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from shadowd.core.actions import (
     Action,
+    KeepLease,
     Say,
     WriteNotice,
 )
@@ -16,14 +17,15 @@ from shadowd.core.cell import Cell
 from shadowd.core.events import (
     Event,
 )
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     Instant,
+    KeptLease,
     NoticeKind,
 )
-from shadowd.core.watch import Policy
 from tests.core.rounds import BEGINNING, policy, timing
 from tests.core.world import World
 
@@ -43,11 +45,14 @@ class Seat:
         timing: Timing = USUAL,
         policy: Policy = OURS,
         now: Instant = BEGINNING,
+        kept: KeptLease | None = None,
     ) -> None:
         self.world = World() if world is None else world
         self.host = policy.host
         self.now = now
-        self.cell = Cell(timing, policy, now=now)
+        self.cell = Cell(timing, policy, now=now, kept=kept)
+        self.kept = kept
+        """The lease on this host's own disk."""
         self.pending: list[Action] = []
         self.done: list[tuple[Instant, Action]] = []
         """Every request, with the time at which it was made."""
@@ -144,7 +149,9 @@ class Seat:
 
     def _take(self, actions: tuple[Action, ...]) -> None:
         self.said += [action for action in actions if isinstance(action, Say)]
-        asked = [action for action in actions if not isinstance(action, Say)]
+        for action in actions:
+            self.kept = action.kept if isinstance(action, KeepLease) else self.kept
+        asked = [action for action in actions if not isinstance(action, Say | KeepLease)]
         self.done += [(self.now, action) for action in asked]
         self.pending += asked
 

@@ -5,6 +5,8 @@ import pytest
 from shadowd.core.actions import Inspect, MakeClaim, Observe, WriteNotice
 from shadowd.core.cell import Cell
 from shadowd.core.events import Inspected, Launched, NoticeAnswered
+from shadowd.core.guard import Guard
+from shadowd.core.lease import Reign
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import (
@@ -15,6 +17,7 @@ from shadowd.core.values import (
     NoticeKind,
     Problem,
     Protection,
+    Seconds,
     Unknown,
 )
 from tests.core import phases
@@ -181,8 +184,16 @@ def test_the_shadow_rests_while_its_guard_works() -> None:
     assert shadow.step(observed(seat.now), seat.now) == ()
 
 
-def test_nothing_retires_without_a_reign() -> None:
-    """A guard's end without a guard is nothing."""
+def test_a_guard_that_is_not_done_relieves_nobody() -> None:
+    """Without an outcome and without a launch to resume nothing follows."""
     seat = Seat()
-    assert seat.cell._shadow.retire(Reason.MASTER_ENDED, NoticeKind.DIED, seat.now) == ()
+    guard = Guard(
+        timing(),
+        Reign.begun(Epoch(1), "n", Seconds(9), seat.now),
+        host=HERE,
+        has_scheduler=False,
+        now=seat.now,
+    )
+    assert seat.cell._shadow.relieve(guard, seat.now) == ()
+    assert guard.step(observed(seat.now), seat.now) == ()
     assert seat.state is State.STANDBY

@@ -35,6 +35,8 @@ EASY = Circumstances(
     retry_at=NOW,
     owes_outcome=False,
     asked=False,
+    moving=False,
+    guarded=False,
     last_beat=Instant(0),
     fresh_beat=Seconds(60),
 )
@@ -76,6 +78,7 @@ ROWS: tuple[Row, ...] = (
         {"asked": True, "last_beat": Instant(4950)},
         Refusal(Reason.BEATING, until=Instant(5010)),
     ),
+    ({}, {"asked": True, "moving": True, "last_beat": Instant(4999)}, Refusal(Reason.NOT_GUARDED)),
 )
 
 
@@ -92,6 +95,12 @@ def test_one_thing_speaks_against_it(seen: dict[str, Any], known: dict[str, Any]
 def test_the_rows_are_complete() -> None:
     """Every refusal of the transition table has a row here, and no row is missing there."""
     assert {row[2].reason for row in ROWS} == set(REFUSALS)
+
+
+def test_a_guarded_master_may_beat_while_it_is_to_be_moved() -> None:
+    """Its guard is asked to step down: that it lives is the point."""
+    moving = replace(EASY, asked=True, moving=True, guarded=True, last_beat=Instant(4999))
+    assert refusals(observed(5000), moving, NOW) == ()
 
 
 def test_nothing_speaks_against_it() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from shadowd.core.actions import ClearLock, Inspect, Observe, StopPair
+from shadowd.core.actions import ClearLock, Inspect, KeepLease, Observe, StopPair
 from shadowd.core.events import Inspected, LockCleared, Woken
 from shadowd.core.guard import Duty, Guard
+from shadowd.core.lease import Reign
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import (
@@ -23,10 +24,13 @@ from tests.core.rounds import (
     BEGINNING,
     ELSEWHERE,
     FOREIGN,
+    GONE,
     HERE,
     PAUSE,
     RUNNING,
     UNREADABLE,
+    confirmed,
+    ledger,
     observed,
     reading,
     record,
@@ -46,6 +50,12 @@ def guarding() -> Seat:
     seat = Seat()
     phases.active(seat)
     return seat
+
+
+def guard_of(length: Seconds, begins: Instant, now: Instant) -> Guard:
+    """Return a guard by itself."""
+    reign = Reign.begun(Epoch(1), "n", length, begins)
+    return Guard(timing(), reign, host=HERE, has_scheduler=True, now=now)
 
 
 def end(seat: Seat, kind: ExitKind, *, strays: int = 0) -> None:
@@ -269,14 +279,13 @@ def test_frozen_beyond_the_lease() -> None:
 
 def test_the_lease_is_never_shortened() -> None:
     """A renewal that would end earlier than what is promised already changes nothing."""
-    guard = Guard(
-        timing(), epoch=Epoch(1), nonce="n", lease=Seconds(100), lease_from=Instant(1000), now=Instant(1000)
-    )
+    guard = guard_of(Seconds(100), Instant(1000), now=Instant(1000))
     guard.tick(Instant(1000))
-    guard.step(observed(1000, beat=reading(1, 900)), Instant(1000))
+    ours = ledger(confirmed(1, host=HERE, nonce="n"))
+    guard.step(observed(1000, beat=reading(1, 900), ledger=ours), Instant(1000))
     guard.tick(Instant(1001))
-    guard.step(observed(1001, beat=reading(2, 1001)), Instant(1001))
-    assert guard.lease_ends == 1100
+    guard.step(observed(1001, beat=reading(2, 1001), ledger=ours), Instant(1001))
+    assert guard.lease.ends == 1100
 
 
 # --- the lock of a claim -----------------------------------------------------------------------------
@@ -316,9 +325,7 @@ def test_a_foreign_lock_is_left_alone() -> None:
 
 def test_a_guard_that_is_done_rests() -> None:
     """No date, no request, no answer moves it."""
-    guard = Guard(
-        timing(), epoch=Epoch(1), nonce="n", lease=Seconds(10), lease_from=Instant(0), now=Instant(20)
-    )
+    guard = guard_of(Seconds(10), Instant(0), now=Instant(20))
     assert guard.deadline() == 10
     assert guard.tick(Instant(20)) == (StopPair(Epoch(1), "n"),)
     assert guard.step(LockCleared(), Instant(20)) == ()
@@ -327,8 +334,9 @@ def test_a_guard_that_is_done_rests() -> None:
     guard.step(Inspected(Epoch(1), RUNNING), Instant(20))
     assert guard.tick(Instant(20.5)) == ()
     guard.tick(Instant(21))
-    assert guard.duty is Duty.STOP
-    guard._done(STEPPED_DOWN)
+    assert guard.duty is Duty.END
+    gone = guard.step(Inspected(Epoch(1), GONE), Instant(22))
+    assert gone == (KeepLease(None),)
     assert guard.deadline() == NEVER
     assert guard.tick(Instant(99)) == ()
     assert guard.step(observed(99), Instant(99)) == ()

@@ -296,7 +296,7 @@ def test_a_scheduler_that_cannot_be_started() -> None:
     seat = Seat()
     seat.world.refuses[LaunchScheduler] = UNREADABLE
     phases.active(seat)
-    (line,) = seat.heard("scheduler.failed")
+    line, *_ = seat.heard("scheduler.failed")
     assert (line.level, line.detail) == (Level.ALARM, "a file: input/output error")
 
 

@@ -133,16 +133,16 @@ class Storm(RuleBasedStateMachine):
 
     @rule(host=hosts)
     def lose(self, host: Host) -> None:
-        """Never answer what hangs: restart the daemon, unless a master runs there."""
-        if not any(place == host for place, _ in self.cluster.masters(frozen=True)):
-            self.restart(host)
+        """Never answer what hangs: restart the daemon, whatever runs there."""
+        self.restart(host)
 
     @rule(host=hosts)
     def reboot(self, host: Host) -> None:
         """Let a host lose all its processes."""
         for (place, _), pair in self.cluster.world.pairs.items():
             if place == host and pair.alive:
-                pair.master, pair.strays = ExitKind.UNSEEN, 0
+                pair.end(ExitKind.UNSEEN)
+        self.machine(host).kept = None
         self.restart(host)
 
     def restart(self, host: Host) -> None:
@@ -157,7 +157,9 @@ class Storm(RuleBasedStateMachine):
         """Let a master die."""
         for host, epoch in self.cluster.masters(frozen=True):
             pair = self.cluster.world.pairs[host, epoch]
-            pair.master, pair.strays = kind, min(strays, pair.strays)
+            stray = pair.scheduler if strays else None
+            pair.end(kind)
+            pair.scheduler = stray
 
     @rule()
     def hang(self) -> None:
@@ -183,7 +185,7 @@ class Storm(RuleBasedStateMachine):
         for host, epoch in list(self.cluster.masters(frozen=False)):
             if not self.machine(host).cut:
                 pair = self.cluster.world.pairs[host, epoch]
-                pair.master, pair.strays = kind, 0
+                pair.end(kind)
                 if self.cluster.world.lock == ABSENT:
                     self.cluster.world.lock = FOREIGN
 

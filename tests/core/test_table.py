@@ -7,16 +7,25 @@ from itertools import pairwise
 import pytest
 
 import shadowd.core
-from shadowd.core.actions import Launch, Probe
+from shadowd.core.actions import Adopt, Launch, Probe
 from shadowd.core.course import Course
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.table import ABANDONED, REFUSALS, TABLE, Row, transition
-from shadowd.core.values import ExitKind, Instant, NoticeKind, ProbeOutcome
+from shadowd.core.values import (
+    Epoch,
+    ExitKind,
+    Instant,
+    KeptLease,
+    NoticeKind,
+    ProbeOutcome,
+    Seconds,
+)
 from tests.core import phases
 from tests.core.phases import Phase
 from tests.core.rounds import (
+    BEGINNING,
     ELSEWHERE,
     FOREIGN,
     HERE,
@@ -24,6 +33,7 @@ from tests.core.rounds import (
     THERE,
     UNREADABLE,
     confirmed,
+    policy,
     record,
 )
 from tests.core.seat import Seat
@@ -281,13 +291,91 @@ WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
 
 
 def _more() -> Iterable[tuple[tuple[State, Reason], Callable[[], Seat]]]:
-    for reason in GROUPS["every refusal of an operator's request"]:
+    for reason in GROUPS["every refusal of an operator's request"] - {Reason.NOT_GUARDED}:
         yield (S.STALE, reason), then(lambda seat: seat.run(790), OBSTACLES[reason], asked)
-    for reason in GROUPS["every refusal"]:
+    for reason in GROUPS["every refusal"] - {Reason.NOT_GUARDED}:
         yield (S.VERIFYING, reason), then(phases.verifying, OBSTACLES[reason])
     for reason in ABANDONED:
         yield (S.ACCOUNTING, reason), then(phases.accounting, OBSTACLES[reason])
         yield (S.LAUNCHING, reason), then(phases.looking, OBSTACLES[reason])
+
+
+def asked_move(seat: Seat) -> None:
+    """Let an operator ask for the master to be moved here."""
+    seat.step(TakeoverAsked("eve", migrate=True))
+
+
+def guarded() -> Seat:
+    """Return a seat that watches a guarded master of THERE."""
+    seat = Seat(old_cell())
+    seat.run(790)
+    return seat
+
+
+def moving(*scenarios: Scenario) -> Callable[[], Seat]:
+    """Return a walk: ask for a move, change the world at the probe, and see what follows."""
+
+    def walk() -> Seat:
+        seat = guarded()
+        asked_move(seat)
+        seat.until(Probe)
+        for scenario in scenarios:
+            scenario(seat)
+        seat.settle()
+        return seat
+
+    return walk
+
+
+def resident(*scenarios: Scenario, answers: bool = False, after: float = 70) -> Callable[[], Seat]:
+    """Return a walk in which a master that no claim started turns up here."""
+
+    def walk() -> Seat:
+        seat = Seat(old_cell()) if answers else Seat()
+        seat.run(after)
+        seat.world.resident, seat.world.active = 4711, HERE
+        seat.world.probe = ProbeOutcome.ANSWERS if answers else ProbeOutcome.REFUSES
+        for scenario in scenarios:
+            scenario(seat)
+        seat.run(62)
+        return seat
+
+    return walk
+
+
+def restarted() -> Seat:
+    """Return a seat whose master died and may be started again here."""
+    seat = Seat(policy=policy(restart_limit=1))
+    phases.active(seat)
+    seat.world.pairs[HERE, Epoch(1)].end()
+    seat.run(3)
+    return seat
+
+
+def kept_launch() -> Seat:
+    """Return a seat whose daemon comes back to a launch of its own, with a lease."""
+    world = World(active=HERE)
+    world.add(record(1, NoticeKind.LAUNCHING, host=HERE))
+    world.pairs[HERE, Epoch(1)] = Pair()
+    seat = Seat(world, kept=KeptLease(Epoch(1), "alpha-1", Seconds(741), Instant(BEGINNING + 99)))
+    seat.run(3)
+    return seat
+
+
+def not_closed() -> Seat:
+    """Return a seat that cannot write the outcome of the master that it starts again."""
+    seat = Seat(policy=policy(restart_limit=1))
+    phases.active(seat)
+    seat.world.refuses[NoticeKind.DIED] = UNREADABLE
+    seat.world.pairs[HERE, Epoch(1)].end()
+    seat.run(3)
+    return seat
+
+
+def usurped(seat: Seat) -> None:
+    """Let a master on another host write its name."""
+    seat.world.active, seat.world.probe = ELSEWHERE, ProbeOutcome.ANSWERS
+    seat.run(3)
 
 
 def beating_while_asked() -> Seat:
@@ -300,6 +388,12 @@ def beating_while_asked() -> Seat:
     return seat
 
 
+def no_guard(seat: Seat) -> None:
+    """Let the master have no guard: no claim started it."""
+    seat.world.records.clear()
+    seat.cell._shadow.memory.peak = Epoch(0)
+
+
 def moved_without_an_answer(seat: Seat) -> None:
     """Let the beat move while the old guard says nothing, for longer than it has."""
     beats(seat)
@@ -308,6 +402,25 @@ def moved_without_an_answer(seat: Seat) -> None:
 
 WALKS.update(_more())
 WALKS[S.STALE, Reason.BEATING] = beating_while_asked
+WALKS[S.STANDBY, Reason.ASKED_MOVE] = then(phases.standby, asked_move)
+WALKS[S.STALE, Reason.ASKED_MOVE] = moving()
+WALKS[S.STALE, Reason.NOT_GUARDED] = then(lambda seat: seat.run(790), no_guard, asked_move)
+WALKS[S.VERIFYING, Reason.NOT_GUARDED] = moving(lambda seat: seat.world.note(1, NoticeKind.DIED))
+WALKS[S.ACCOUNTING, Reason.GUARD_SILENT] = moving(lambda seat: seat.run(30))
+WALKS[S.ACCOUNTING, Reason.NOTICE_FAILED] = not_closed
+WALKS[S.STANDBY, Reason.RESTARTING] = restarted
+WALKS[S.STANDBY, Reason.ADOPTING] = resident()
+WALKS[S.STALE, Reason.ADOPTING] = resident(after=300)
+WALKS[S.CLAIMING, Reason.ADOPTED] = resident()
+WALKS[S.CLAIMING, Reason.ADOPTION_FAILED] = resident(
+    lambda seat: seat.world.refuses.update({Adopt: UNREADABLE})
+)
+WALKS[S.CLAIMING, Reason.INTRUDER] = resident(answers=True)
+WALKS[S.ACTIVE, Reason.ACTIVE_CHANGED] = then(phases.active, usurped)
+WALKS[S.ACTIVE, Reason.EPOCH_CLOSED] = then(
+    phases.active, lambda seat: seat.world.note(seat.cell.snapshot().epoch, NoticeKind.DIED), a_second
+)
+WALKS[S.ACTIVE, Reason.RESUMED] = kept_launch
 WALKS[S.ACCOUNTING, Reason.BEAT_MOVED] = then(phases.accounting, moved_without_an_answer)
 
 

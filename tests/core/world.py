@@ -10,16 +10,22 @@ from typing import Any
 
 from shadowd.core.actions import (
     Action,
+    Adopt,
     ClearLock,
+    ClearMark,
     Inspect,
     Launch,
     LaunchScheduler,
     ListEpochs,
     MakeClaim,
+    NameMaster,
     Observe,
     PlaceLock,
     Probe,
+    RestoreClaim,
     StopPair,
+    StopStray,
+    TermPair,
     WriteNotice,
 )
 from shadowd.core.events import (
@@ -30,9 +36,11 @@ from shadowd.core.events import (
     Listed,
     LockAnswered,
     LockCleared,
+    MasterNamed,
     NoticeAnswered,
     Observed,
     Probed,
+    StrayStopped,
 )
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
@@ -51,7 +59,7 @@ from shadowd.core.values import (
     Problem,
     Unknown,
 )
-from tests.core.rounds import ABSENT, ELSEWHERE, HERE, THERE, claim
+from tests.core.rounds import ABSENT, ELSEWHERE, FOREIGN, HERE, THERE, claim
 
 
 @dataclass(slots=True)
@@ -62,12 +70,25 @@ class Pair:
     strays: int = 0
     """Live processes besides the master."""
     beating: bool = True
+    scheduler: ExitKind | None = None
     unkillable: bool = False
 
     @property
     def alive(self) -> int:
         """How many processes live."""
-        return self.strays + (self.master is ExitKind.RUNNING)
+        return self.strays + sum(kind is ExitKind.RUNNING for kind in (self.master, self.scheduler))
+
+    @property
+    def view(self) -> PairView:
+        """What an inspection shows."""
+        pid = 4711 if self.master is ExitKind.RUNNING else None
+        return PairView(self.master, pid, self.scheduler, self.alive)
+
+    def end(self, kind: ExitKind = ExitKind.FAILED) -> None:
+        """Let all of it end."""
+        self.master = kind if self.master is ExitKind.RUNNING else self.master
+        self.scheduler = kind if self.scheduler is ExitKind.RUNNING else self.scheduler
+        self.strays = 0
 
 
 @dataclass(slots=True)
@@ -90,12 +111,16 @@ class World:
     """What cannot be done, and why."""
     launch: Callable[["World", Host, Epoch], None] | None = None
     """What a launched program does; by default it is a good master at once."""
+    nonces: dict[tuple[Host, Epoch], str] = field(default_factory=dict)
+    """What the processes of an epoch carry, whatever becomes of its record."""
     lives: int = 0
     """How many daemons died so far; each new one draws other nonces."""
 
     def add(self, *records: EpochRecord) -> None:
         """Put epochs on disk."""
         self.records.update({record.epoch: record for record in records})
+        claims = [record.claim for record in records if isinstance(record.claim, Claim)]
+        self.nonces.update({(claim.host, claim.epoch): claim.nonce for claim in claims})
 
     def note(self, epoch: int, *kinds: NoticeKind) -> None:
         """Put notices of an epoch on disk."""
@@ -122,6 +147,26 @@ class World:
     def perform(self, host: Host, action: Action, now: Instant) -> Event:
         """Carry out one action and return its answer."""
         problem = self.refuses.get(type(action))
+        match action:
+            case ClearMark():
+                if problem is None and self.lock == FOREIGN:
+                    self.lock = ABSENT
+                return LockCleared(problem)
+            case NameMaster(named):
+                self.active = named if problem is None else self.active
+                return MasterNamed(problem)
+            case RestoreClaim(lost):
+                if problem is not None:
+                    return ClaimAnswered(lost.epoch, lost.nonce, problem)
+                held = self.records.setdefault(lost.epoch, EpochRecord(lost.epoch, lost))
+                return ClaimAnswered(lost.epoch, lost.nonce, held.claim)
+            case StopStray(pid):
+                self.resident = self.resident if problem else None
+                return StrayStopped(pid, alive=problem is not None)
+            case _:
+                return self._perform(host, action, now, problem)
+
+    def _perform(self, host: Host, action: Action, now: Instant, problem: Unknown | None) -> Event:
         match action:
             case Observe():
                 return self._observe(now)
@@ -154,6 +199,8 @@ class World:
         if problem is not None:
             return ClaimAnswered(action.epoch, ours.nonce, problem)
         held = self.records.setdefault(action.epoch, EpochRecord(action.epoch, ours))
+        if held.claim == ours:
+            self.nonces[host, action.epoch] = ours.nonce
         return ClaimAnswered(action.epoch, ours.nonce, held.claim)
 
     def _notice(self, epoch: Epoch, kind: NoticeKind) -> NoticeAnswered:
@@ -170,25 +217,23 @@ class World:
             self.lock = Lock(LockKind.CLAIM, epoch, nonce)
         return self.lock
 
-    def _nonce(self, epoch: Epoch) -> str | None:
-        """Return what the processes of an epoch carry in their environment."""
-        record = self.records.get(epoch)
-        return record.claim.nonce if record is not None and isinstance(record.claim, Claim) else None
-
     def _handle_pair(self, host: Host, action: Any, problem: Unknown | None) -> Event:
         key = (host, action.epoch)
         if isinstance(action, Launch | LaunchScheduler):
             if problem is None and isinstance(action, Launch):
                 (self.launch or World.start)(self, *key)
             if problem is None and isinstance(action, LaunchScheduler) and key in self.pairs:
-                self.pairs[key].strays += 1
+                self.pairs[key].scheduler = ExitKind.RUNNING
             return Launched(action.epoch, problem)
-        assert isinstance(action, Inspect | StopPair)
+        assert isinstance(action, Inspect | StopPair | TermPair | Adopt)
+        if isinstance(action, Adopt) and action.pid == self.resident and problem is None:
+            self.resident, self.pairs[key] = None, Pair()
         pair = self.pairs.get(key)
-        if pair is None or action.nonce != self._nonce(action.epoch):
+        if pair is None or action.nonce != self.nonces.get(key):
             return Inspected(action.epoch, PairView(ExitKind.UNSEEN, None, None, 0))
         if isinstance(action, StopPair) and not pair.unkillable:
-            if pair.master is ExitKind.RUNNING:
-                pair.master = ExitKind.FAILED
-            pair.strays = 0
-        return Inspected(action.epoch, PairView(pair.master, 4711, None, pair.alive))
+            pair.end()
+        if isinstance(action, TermPair) and not pair.unkillable:
+            pair.end(ExitKind.CLEAN)
+            self.lock = FOREIGN if self.lock == ABSENT else self.lock
+        return Inspected(action.epoch, pair.view)

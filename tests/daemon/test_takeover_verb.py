@@ -155,3 +155,31 @@ def test_without_a_daemon_or_a_yes_nothing_is_asked(toys: Toys) -> None:
     wrong = verb("takeover", "--yes", "--cell", "other", "--config", path)
     assert wrong.returncode in {64, 69}
     assert "demo" in wrong.stderr
+
+
+def test_a_living_master_is_moved(toys: Toys) -> None:
+    """The old guard lets its master end in order, then the new host starts one; no lock stays."""
+    toys.start_master()
+    for host in ("beta", "gamma"):
+        toys.serve(host, **SLOW)
+    toys.kill_pair("alpha")
+    settle(toys)
+    assert ask(toys).returncode == 0
+    moved = toys.daemons["gamma"].verb("migrate", "--yes", "--timeout", "30")
+    assert moved.returncode == 0, moved.stdout + moved.stderr + toys.story()
+    assert toys.wait_master(("gamma",)) == "gamma"
+    assert json.loads((toys.claims / "0000000002.json").read_text())["reason"] == "migrate"
+    assert (toys.claims.parent / "notices/0000000001.stepped_down.json").exists()
+    assert not (toys.cell.spool / "lock").exists()
+    toys.never_two()
+
+
+def test_a_master_without_a_guard_is_not_moved(toys: Toys) -> None:
+    """Said with what to do instead; the master is not touched."""
+    toys.start_master()
+    toys.serve("beta", **SLOW)
+    done = toys.daemons["beta"].verb("migrate", "--yes", "--timeout", "30")
+    assert done.returncode == 1
+    assert "no guard" in done.stderr
+    assert "sgemaster -migrate" in done.stderr
+    assert toys.reigns() == [("0", "alpha")]

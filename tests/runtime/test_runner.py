@@ -9,11 +9,11 @@ import pytest
 from shadowd.core.actions import Action, KeepLease
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Observed, Woken
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, Host, Instant, KeptLease, Seconds, Unknown
-from shadowd.core.watch import Policy
 from shadowd.sim.disk import HANGS, SHARED, Op
 from shadowd.sim.host import SimHost
 from shadowd.sim.world import World

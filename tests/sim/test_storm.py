@@ -8,10 +8,10 @@ import pytest
 from shadowd.core.actions import Action, MakeClaim
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Inspected
+from shadowd.core.policy import Policy
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
 from shadowd.core.values import NEVER, ExitKind, Instant, KeptLease, PairView, Seconds
-from shadowd.core.watch import Policy
 from shadowd.sim.machines import Maker
 from shadowd.sim.storm import VerdictError, Weather, weather_report
 

@@ -1,0 +1,45 @@
+"""Where bids come from: the picture of the cell that each acts on, taken from the last full round."""
+
+from shadowd.core.bid import Bid
+from shadowd.core.memory import Memory
+from shadowd.core.policy import Policy
+from shadowd.core.timing import Timing
+from shadowd.core.values import Epoch, Instant, Problem, Unknown
+from shadowd.core.verified import Verified
+
+
+class Bids:
+    """Makes the bids of one cell on this host."""
+
+    def __init__(self, policy: Policy, timing: Timing, memory: Memory) -> None:
+        self._policy = policy
+        self._timing = timing
+        self._memory = memory
+
+    def make(
+        self, epoch: Epoch, now: Instant, *, predecessor: Epoch | None = None, moves: bool = False
+    ) -> Bid:
+        """Return a bid for this epoch that begins now.
+
+        ``predecessor``: our own epoch whose master died and is started again; ``moves``: the old master
+        lives, and its guard is asked to step down.
+        """
+        last = self._memory.ledger.last_confirmed
+        guarded = last.epoch if last is not None and last.open and last.epoch != epoch else None
+        seen = self._memory.round
+        nothing = Unknown(Problem.MISSING, "nothing was read")
+        return Bid(
+            epoch=epoch,
+            host=self._policy.host,
+            timing=self._timing,
+            memory=self._memory,
+            verified=Verified(
+                nothing if seen is None else seen.beat.value,
+                nothing if seen is None else seen.active,
+                guarded,
+            ),
+            now=now,
+            has_scheduler=self._policy.has_scheduler,
+            predecessor=predecessor,
+            moves=moves,
+        )

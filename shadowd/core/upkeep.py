@@ -1,0 +1,190 @@
+"""What a guard keeps in order around a healthy master: its lock, its records, its name, its scheduler.
+
+Each is small, each has its own answer, and none of them holds up the guard's looks. What is found here may
+end the reign all the same: a master that answers on the host that ``act_qmaster`` names, or another host's
+claim under our own number (``verdict``).
+
+This module refuses to stop anything.
+"""
+
+from shadowd.core.actions import (
+    Action,
+    ClearLock,
+    LaunchScheduler,
+    Level,
+    NameMaster,
+    Probe,
+    RestoreClaim,
+    Say,
+    WriteNotice,
+)
+from shadowd.core.events import (
+    ClaimAnswered,
+    Event,
+    Launched,
+    LockCleared,
+    MasterNamed,
+    NoticeAnswered,
+    Observed,
+    Probed,
+)
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.reasons import Reason
+from shadowd.core.values import (
+    Claim,
+    ClaimReason,
+    Epoch,
+    ExitKind,
+    Host,
+    Instant,
+    Lock,
+    LockKind,
+    NoticeKind,
+    PairView,
+    ProbeOutcome,
+    Problem,
+    Seconds,
+    Unknown,
+)
+
+_LONGEST = Seconds(60)
+"""Between two attempts to start a scheduler."""
+
+
+class Upkeep:
+    """The upkeep of one reign."""
+
+    def __init__(self, epoch: Epoch, nonce: str, host: Host, *, has_scheduler: bool, now: Instant) -> None:
+        self.verdict: Reason | None = None
+        """Why the reign must end, if it must."""
+        self.detail = ""
+        self._epoch = epoch
+        self._nonce = nonce
+        self._host = host
+        self._has_scheduler = has_scheduler
+        self._claim: Claim | None = None
+        """Ours, as it was listed: what is linked again if the directory loses it."""
+        self._lost = False
+        self._named: Host | None = None
+        """The other host that act_qmaster named in the last round."""
+        self._scheduler_at = now
+        self._attempts = 0
+        self._scheduled = False
+        """The scheduler was seen to run since its last start."""
+        self._awaiting: set[type[Event]] = set()
+
+    def round(self, seen: Observed, ledger: Ledger) -> tuple[Action, ...]:
+        """Put right what one round shows."""
+        return (*self._records(ledger.get(self._epoch)), *self._lock(seen), *self._name(seen))
+
+    def pair(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
+        """Start a scheduler again that ended while its master runs."""
+        if pair.scheduler is ExitKind.RUNNING:
+            self._attempts, self._scheduled = 0, True
+        if not self._has_scheduler or pair.scheduler is ExitKind.RUNNING or now < self._scheduler_at:
+            return ()
+        if Launched in self._awaiting:
+            return ()
+        said: tuple[Action, ...] = ()
+        if self._scheduled:
+            self._scheduled = False
+            said = (Say("scheduler.ended", Reason.SCHEDULER_ENDED, Level.WARNING, self._epoch),)
+        self._attempts += 1
+        self._scheduler_at = Instant(now + min(_LONGEST, 2.0 ** min(self._attempts, 16)))
+        return (*said, *self._ask(LaunchScheduler(self._epoch, self._nonce), Launched))
+
+    def step(self, event: Event) -> tuple[Action, ...]:
+        """Take one answer; those that are not awaited are dropped."""
+        if type(event) not in self._awaiting:
+            return ()
+        self._awaiting.discard(type(event))
+        match event:
+            case LockCleared() if event.problem is None:
+                return (Say("lock.cleared", Reason.GUARDING, Level.INFO, self._epoch),)
+            case ClaimAnswered():
+                return self._restored(event)
+            case Probed():
+                return self._probed(event)
+            case MasterNamed() if event.problem is None:
+                return (Say("master.named", Reason.NAMED_AGAIN, Level.WARNING, self._epoch),)
+            case Launched() if event.problem is not None and self._attempts == 1:
+                detail = f"{event.problem.subject}: {event.problem.detail}"
+                return (Say("scheduler.failed", Reason.SCHEDULER_FAILED, Level.ALARM, self._epoch, detail),)
+            case _:
+                return ()
+
+    # --- records (rule 15) ---------------------------------------------------------------------------
+
+    def _records(self, record: EpochRecord | None) -> tuple[Action, ...]:
+        """Write again what the directory lost of our epoch: an emptied one must not look like a new cell."""
+        if record is not None and not isinstance(record.claim, Unknown):
+            self._adopted(record.claim)
+            if not record.confirmed:
+                return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), NoticeAnswered)
+            if self._lost:
+                self._lost = False
+                return (Say("ledger.restored", Reason.RECORDS_BACK, Level.WARNING, self._epoch),)
+            return ()
+        if isinstance(record, EpochRecord) and not _missing(record.claim):
+            return ()
+        said: tuple[Action, ...] = ()
+        if not self._lost:
+            self._lost = True
+            said = (Say("ledger.doubt", Reason.RECORDS_LOST, Level.ALARM, self._epoch),)
+        if self._claim is None:
+            return said
+        return (*said, *self._ask(RestoreClaim(self._claim), ClaimAnswered))
+
+    def _adopted(self, claim: Claim) -> None:
+        """Remember our claim; an adopted master came with whatever scheduler it has."""
+        self._claim = claim
+        if claim.reason is ClaimReason.ADOPTED:
+            self._has_scheduler = False
+
+    def _restored(self, event: ClaimAnswered) -> tuple[Action, ...]:
+        if not isinstance(event.claim, Unknown) and not event.won:
+            self.verdict, self.detail = Reason.SUPERSEDED, f"{event.claim.host} holds our number"
+        return ()
+
+    # --- lock (rule 18) ------------------------------------------------------------------------------
+
+    def _lock(self, seen: Observed) -> tuple[Action, ...]:
+        """Clear a lock that names a claim, or the mark of the next regular shutdown would be swallowed.
+
+        Whichever claim: one that is higher and still open ends the reign before anybody comes here.
+        """
+        named = isinstance(seen.lock, Lock) and seen.lock.kind is LockKind.CLAIM
+        return self._ask(ClearLock(), LockCleared) if named else ()
+
+    # --- act_qmaster (rule 10) -----------------------------------------------------------------------
+
+    def _name(self, seen: Observed) -> tuple[Action, ...]:
+        """Ask the host that act_qmaster names instead of us, once it was read twice."""
+        active = seen.active
+        if isinstance(active, Unknown) or active == self._host:
+            self._named = None
+            return ()
+        if active != self._named:
+            self._named = active
+            return ()
+        return self._ask(Probe(active), Probed)
+
+    def _probed(self, event: Probed) -> tuple[Action, ...]:
+        if event.host != self._named:
+            return ()
+        self._named = None
+        if event.outcome is ProbeOutcome.ANSWERS:
+            self.verdict, self.detail = Reason.ACTIVE_CHANGED, f"a master answers at {event.host}"
+            return ()
+        return self._ask(NameMaster(self._host), MasterNamed)
+
+    def _ask(self, action: Action, answer: type[Event]) -> tuple[Action, ...]:
+        """Ask, unless the same kind of question is out already."""
+        if answer in self._awaiting:
+            return ()
+        self._awaiting.add(answer)
+        return (action,)
+
+
+def _missing(claim: Claim | Unknown) -> bool:
+    return isinstance(claim, Unknown) and claim.problem is Problem.MISSING
