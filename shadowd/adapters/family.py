@@ -138,7 +138,7 @@ class Family:
             return False
         self._untracked = sum(not self._meet(pid) for pid in pids)
         if dead:
-            self._bury(dead)
+            self._bury(dead, pids)
         for role, part in self._parts.items():
             self._choose(role, part)
         return True
@@ -192,7 +192,7 @@ class Family:
         by_fd = {member.pidfd: member for member in self._members.values()}
         return [by_fd[number] for number in procfs.wait_pidfds(list(by_fd), 0)]
 
-    def _bury(self, dead: list[Member]) -> None:
+    def _bury(self, dead: list[Member], listed: tuple[int, ...]) -> None:
         """Deal with the members that ended, and with zombies that are their relatives."""
         self._restless_until = time.monotonic() + _UNREST
         us, sessions, names = os.getpid(), self._sessions(), self._names(dead)
@@ -206,8 +206,8 @@ class Family:
         alike = [
             process for process in strangers if process not in related and self._resembles(process, names)
         ]
-        if any(process.leaving for process in related + alike):
-            # Neither found by its environment any more nor by its status yet: the next look has it.
+        if any(process.leaving or self._missed(process, listed) for process in related + alike):
+            # Neither found by its environment (any more) nor by its status yet: the next look has it.
             return
         related, alike = ([process for process in group if not process.alive] for group in (related, alike))
         self.leftovers += alike
@@ -218,6 +218,16 @@ class Family:
             self._record(member, heirs)
             os.close(member.pidfd)
             del self._members[member.process.pid, member.process.start_token]
+
+    def _missed(self, process: Process, listed: tuple[int, ...]) -> bool:
+        """Tell whether a process was forked after the listing, and is one of ours or dead by now."""
+        if not process.alive or process.pid in listed:
+            return False
+        marks = procfs.environment(process.pid)
+        if marks:
+            return marks.get(NONCE.encode()) == os.fsencode(self._nonce)
+        now = procfs.process(process.pid)
+        return now is None or now.leaving or not now.alive
 
     def _record(self, member: Member, heirs: list[tuple[Process, int | None]]) -> None:
         last = procfs.process(member.process.pid)

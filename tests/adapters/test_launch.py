@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from shadowd.adapters import procfs
 from shadowd.adapters.family import Family
+from shadowd.adapters.launch import Program
 from shadowd.core.values import Epoch, ExitKind, PairView
 from tests.lab import processes
 from tests.lab.processes import wait_for
@@ -73,6 +75,55 @@ def test_a_daemon_that_failed_before_anybody_looked_has_failed(stand: Stand) -> 
     launcher.launch(ONE, stand.nonce)
     wait_for(lambda: len(procfs.zombie_children()) >= before + 3, 15, "all three have ended")
     assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
+
+
+FORKER = """
+import os, pathlib, sys, time
+place = pathlib.Path(sys.argv[1])
+def gate(name):
+    while not (place / name).exists():
+        time.sleep(0.005)
+if os.fork():
+    os._exit(0)
+os.setsid()
+gate("fork")
+if os.fork():
+    os._exit(0)
+(place / "last.new").write_text(str(os.getpid()))
+(place / "last.new").rename(place / "last")
+gate("die")
+os._exit(1)
+"""
+
+
+def test_who_is_forked_during_a_look_and_dead_before_the_next_has_failed(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No listing ever has it alive: all the same its status counts, and it is collected."""
+    plain = procfs.processes_with
+    before = procfs.zombie_children()
+    launcher = stand.launcher(Program((sys.executable, "-ISc", FORKER, str(stand.path))))
+    launcher.launch(ONE, stand.nonce)
+    (member,) = launcher._families[ONE, stand.nonce].members
+    wait_for(lambda: not processes.alive(member.process.pid), 15, "the first process has ended")
+    last: list[int] = []
+
+    def late(key: str, value: str) -> tuple[int, ...]:
+        (stand.path / ("die" if last else "fork")).touch()
+        if last:
+            wait_for(lambda: not processes.alive(last[0]), 15, "the last process has ended")
+        else:
+            wait_for((stand.path / "last").exists, 15, "the last process was forked")
+            last.append(int((stand.path / "last").read_text()))
+            middle = os.getsid(last[0])
+            wait_for(lambda: not processes.alive(middle), 15, "the middle process has ended")
+        return tuple(pid for pid in plain(key, value) or () if pid not in last)
+
+    monkeypatch.setattr(procfs, "processes_with", late)
+    seen = wait_for(lambda: stand.ended(launcher), 15, "it ends")
+    assert seen == PairView(ExitKind.FAILED, None, None, 0)
+    launcher._leftovers.sweep()
+    assert procfs.zombie_children() == before
 
 
 def test_zombies_that_nobody_can_place_are_collected_at_the_next_launch(stand: Stand) -> None:
