@@ -11,6 +11,7 @@ import pytest
 
 from shadowd.adapters.instance import ensure_directory, lock_instance
 from shadowd.errors import AlreadyRunningError, ConfigError
+from tests.lab.processes import wait_for
 
 HOLD = """
 import sys, signal
@@ -67,8 +68,18 @@ def test_a_child_that_runs_another_program_does_not_hold_the_lock(tmp_path: Path
     descriptor = lock_instance(path)
     child = subprocess.Popen(["/bin/sleep", "60"], close_fds=False)
     os.close(descriptor)
+
+    def free() -> bool:
+        # The kernel closes what execve does not hand down a moment after Popen has returned.
+        try:
+            os.close(lock_instance(path))
+        except AlreadyRunningError:
+            return False
+        return True
+
     try:
-        os.close(lock_instance(path))
+        wait_for(free, 10, "the lock is free while the child lives")
+        assert child.poll() is None
     finally:
         child.kill()
         child.wait(10)
