@@ -203,13 +203,14 @@ def test_a_claims_directory_that_lost_its_records_forbids_every_bid(toys: Toys) 
     toys.kill_pair("alpha")
     beta.wait_told("master.confirmed")
     patiently(lambda: gamma.record().get("epoch") == 1, LONG, "gamma knows the epoch", gamma.story)
+    # The guard first: it would write its master's end into the empty directory, or restart it.
+    beta.kill()
     state = toys.claims.parent
     away = state.with_name("away")
     state.rename(away)
     refusal = gamma.wait_refused("ledger_shrank")
     assert "epoch 1 was there" in refusal["detail"]
     toys.kill_pair("beta")
-    beta.kill()
     time.sleep(EARLIEST + 1)
     assert not gamma.told("takeover.claiming"), gamma.story()
     shutil.rmtree(state, ignore_errors=True)  # the daemon made it anew for its records
