@@ -19,6 +19,9 @@ from tests.lab.host import keepers
 
 pytest_plugins = ["tests.lab.fixtures"]
 
+HERE = Path(__file__).parent
+COVERING = ("core", "runtime")
+"""The tests whose coverage is measured."""
 MARK = "PYTEST_OWNER_OF_PROCESS"
 GRACE = 3.0
 
@@ -53,8 +56,23 @@ def why_not_real() -> str:
     return hosts.usable() or gridengine.usable()
 
 
+def limit(item: pytest.Item) -> float:
+    """Return the time limit that a test claims for itself, 0 where it takes what all have."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the real tests in clear words where they cannot run."""
+    """Put what takes long first, follow lines only where it counts, skip real tests in clear words.
+
+    Whoever may take long says so by a time limit of its own. Behind these the many short tests fill both
+    processors to the end, in random order.
+    """
+    items.sort(key=limit, reverse=True)
+    for item in items:
+        # Core and runtime owe full coverage to their own tests; elsewhere a trace makes Python slow only.
+        if item.path.relative_to(HERE).parts[0] not in COVERING:
+            item.add_marker(pytest.mark.no_cover)
     real = [item for item in items if item.get_closest_marker("real")]
     for item in real:
         # Real daemons share two processors with each other: one slow second is no fault of theirs, two are.

@@ -5,6 +5,7 @@ shut down; people pause and ask. Each host has a clock of its own, up to one per
 hold is checked at every request and every start; when the storm is over, one master has to be left.
 """
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,6 +32,9 @@ from tests.core.rounds import (
     PAUSE,
 )
 from tests.core.world import Pair
+
+# Covered elsewhere: following each line would only make the weather slow.
+pytestmark = pytest.mark.no_cover
 
 hosts = st.sampled_from(HOSTS)
 points = st.sampled_from([MakeClaim, Observe, PlaceLock, WriteNotice, ClearLock])

@@ -15,9 +15,6 @@ from shadowd.core.values import NEVER, ExitKind, Instant, KeptLease, PairView, S
 from shadowd.sim.machines import Maker
 from shadowd.sim.storm import VerdictError, Weather, weather_report
 
-# Covered elsewhere: following each line would only make the weather slow.
-pytestmark = pytest.mark.no_cover
-
 FIRST = int(os.environ.get("STORM_FIRST", "1"))
 SEEDS = int(os.environ.get("STORM_SEEDS", "50"))
 """For more: ``STORM_FIRST=1000 STORM_SEEDS=2000 python -m pytest -n auto tests/sim/test_storm.py``."""

@@ -12,9 +12,6 @@ from shadowd.sim.master import Program
 from shadowd.sim.storm import Judge
 from shadowd.sim.world import World
 
-# Covered elsewhere: following each line would only make these stories slow.
-pytestmark = pytest.mark.no_cover
-
 HOUR = 3_600.0
 BEGIN = 900.0
 """The takeover comes at 840 s of silence, which begins at the check after the master's death."""

@@ -12,8 +12,6 @@ from shadowd.sim.disk import FAILS, HANGS, Op
 from shadowd.sim.world import World
 
 HOUR = 3_600.0
-# Covered elsewhere: following each line would only make these stories slow.
-pytestmark = pytest.mark.no_cover
 PEER = 60.0
 """A new sge_qmaster asks a host that does not answer for so long."""
 
