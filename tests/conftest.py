@@ -57,9 +57,11 @@ def why_not_real() -> str:
 
 
 def limit(item: pytest.Item) -> float:
-    """Return the time limit that a test claims for itself, 0 where it takes what all have."""
+    """Return the seconds that a test claims for itself; few where it takes the limit that all have."""
     marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker else 0.0
+    if marker:
+        return float(marker.args[0])
+    return 60.0 if item.get_closest_marker("real") else 0.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,10 +76,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.relative_to(HERE).parts[0] not in COVERING:
             item.add_marker(pytest.mark.no_cover)
     real = [item for item in items if item.get_closest_marker("real")]
-    for item in real:
-        # Real daemons share two processors with each other: one slow second is no fault of theirs, two are.
-        # The summary counts what was run again, so that it cannot become a habit.
-        item.add_marker(pytest.mark.flaky(reruns=1))
     lack = why_not_real() if real else ""
     if lack:
         words = f"{lack}; run ./tests/run as root (with namespaces allowed): it installs what is missing"

@@ -13,6 +13,7 @@ from shadowd.core.events import TakeoverAsked
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.table import ABANDONED, REFUSALS, TABLE, Row, transition
+from shadowd.core.timing import Timing
 from shadowd.core.values import (
     Epoch,
     ExitKind,
@@ -35,8 +36,9 @@ from tests.core.rounds import (
     confirmed,
     policy,
     record,
+    timing,
 )
-from tests.core.seat import Seat
+from tests.core.seat import USUAL, Seat
 from tests.core.world import Pair, World
 
 Scenario = Callable[[Seat], None]
@@ -170,6 +172,9 @@ OBSTACLES: dict[Reason, Scenario] = {
 }
 
 
+SELDOM = timing(notice_interval=30)  # listings between checks are other tests' matter, and most of the work
+
+
 def old_cell() -> World:
     """Return a cell with a confirmed epoch of THERE and a failed one of ours."""
     world = World()
@@ -177,11 +182,11 @@ def old_cell() -> World:
     return world
 
 
-def then(phase: Phase, *scenarios: Scenario) -> Callable[[], Seat]:
+def then(phase: Phase, *scenarios: Scenario, timing: Timing = SELDOM) -> Callable[[], Seat]:
     """Return a walk: reach a phase, change the world there, and see what follows at once."""
 
     def walk() -> Seat:
-        seat = Seat(old_cell())
+        seat = Seat(old_cell(), timing=timing)
         phase(seat)
         for scenario in scenarios:
             scenario(seat)
@@ -197,7 +202,7 @@ def launched(program: Callable[[World, object, object], None], seconds: float = 
     def walk() -> Seat:
         world = old_cell()
         world.launch = program  # type: ignore[assignment]
-        seat = Seat(world)
+        seat = Seat(world, timing=SELDOM)
         seat.until(Launch)
         seat.run(seconds)
         return seat
@@ -248,7 +253,7 @@ S = State
 WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
     (S.STANDBY, Reason.SILENT): then(phases.stale),
     (S.STANDBY, Reason.DEATH_NOTICE): then(
-        phases.standby, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second
+        phases.standby, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second, timing=USUAL
     ),
     (S.STANDBY, Reason.ASKED): then(phases.standby, asked),
     (S.STANDBY, Reason.ATTACHED): own_epoch(NoticeKind.STARTED, after=70),
@@ -258,7 +263,7 @@ WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
     (S.STALE, Reason.BEAT_MOVED): then(phases.stale, beats, lambda seat: seat.run(60)),
     (S.STALE, Reason.DELAY_OVER): then(phases.verifying),
     (S.STALE, Reason.DEATH_NOTICE): then(
-        phases.stale, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second
+        phases.stale, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second, timing=USUAL
     ),
     (S.STALE, Reason.ASKED): then(lambda seat: seat.run(790), asked),
     (S.VERIFYING, Reason.BEAT_MOVED): then(phases.verifying, beats),

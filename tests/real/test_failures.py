@@ -284,10 +284,11 @@ def test_frozen_master_is_probed_within_the_limit(cell: Cell) -> None:
         one_master(cell, "b", 100)
 
 
+@pytest.mark.timeout(400)
 def test_frozen_guarded_master_is_gone_once_its_guard_is_thawed(cell: Cell) -> None:
     """A master frozen together with its guard, replaced and thawed, is stopped by the guard."""
     started(cell)
-    with shadows(cell, "b", beat_interval=20, lease=40) as (guard,):
+    with shadows(cell, "b", beat_interval=10, lease=20) as (guard,):
         cell.kill_qmaster("a")
         one_master(cell, "b")
         guard.wait_said("master.confirmed", 60)
