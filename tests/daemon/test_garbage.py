@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -213,8 +214,14 @@ def test_a_claims_directory_that_lost_its_records_forbids_every_bid(toys: Toys) 
     toys.kill_pair("beta")
     time.sleep(EARLIEST + 1)
     assert not gamma.told("takeover.claiming"), gamma.story()
-    shutil.rmtree(state, ignore_errors=True)  # the daemon made it anew for its records
-    away.rename(state)
+
+    def put_back() -> bool:
+        shutil.rmtree(state, ignore_errors=True)  # the daemon makes it anew for its records, at any moment
+        with suppress(OSError):
+            away.rename(state)
+        return not away.exists()
+
+    patiently(put_back, LONG, "the records are back", gamma.story)
     assert toys.wait_master(("gamma",)) == "gamma"
     toys.never_two()
 
