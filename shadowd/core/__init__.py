@@ -61,9 +61,10 @@ Becoming master
 
 Guarding
     9.  The master lives while its beat is read back advanced within its lease, or a pause is; the end of a
-        pause counts as a beat for every shadow. The lease is kept on this host, and a daemon that starts
-        anew enforces it before it reads anything shared; without that record its master is on trial.
-        ``lease``, ``guard``, ``memory``
+        pause counts as a beat for every shadow. It binds before ``started`` is written, for whoever lists
+        that waits for it alone. The lease is kept on this host, and a daemon that starts anew enforces it
+        before it reads anything shared; without that record its master is on trial. ``lease``,
+        ``guard``, ``launching``, ``memory``
     10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
         does another host in act_qmaster, read twice, if a master answers there; else our name is written
         again. ``guard``, ``upkeep``

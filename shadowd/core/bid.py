@@ -256,6 +256,8 @@ class Bid:
             nonce=self.nonce,
             host=self._host,
             launch_timeout=self._timing.launch_timeout,
+            lease=self.lease,
+            began=self.began,
             memory=self._memory,
             old_beat=self._verified.beat,
             has_scheduler=self._has_scheduler,

@@ -65,6 +65,8 @@ class Launching:
         nonce: str,
         host: Host,
         launch_timeout: Seconds,
+        lease: Seconds,
+        began: Instant,
         memory: Memory,
         old_beat: int | Unknown,
         has_scheduler: bool,
@@ -79,6 +81,8 @@ class Launching:
         self._nonce = nonce
         self._host = host
         self._launch_timeout = launch_timeout
+        self._lease = lease
+        self._began = began
         self._memory = memory
         self._old_beat = old_beat
         self._has_scheduler = has_scheduler
@@ -169,6 +173,10 @@ class Launching:
         if self._missing():
             self._wake = Instant(now + LOOK_AGAIN)
             return ()
+        # Whoever lists ``started`` waits for the lease alone, so from here on it must bind (rule 9).
+        self.ends = min(self.ends, Instant((self.unmoved or self._began) + self._lease))
+        if now >= self.ends:
+            return self._fail(Reason.LAUNCH_TIMEOUT, "ready only after its lease was over")
         if not self._has_scheduler:
             return self._record()
         self.at = Step.COMPLETE

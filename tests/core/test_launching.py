@@ -19,7 +19,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import Epoch, ExitKind, Host, Instant, Lock, LockKind, NoticeKind, PairView
 from tests.core import phases
-from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record
+from tests.core.rounds import ABSENT, BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record, timing
 from tests.core.seat import Seat
 from tests.core.world import Pair, World
 
@@ -376,6 +376,28 @@ def test_the_lease_runs_from_the_claim_at_the_latest() -> None:
     seat.until(NoticeKind.STARTED)
     seat.answer()
     assert seat.cell.snapshot().due == BEGINNING + 840 + 741
+
+
+def test_the_lease_binds_before_the_notice_is_answered() -> None:
+    """Whoever lists ``started`` waits for the lease only, so it ends the launch too (rule 9)."""
+    seat = Seat(timing=timing(lease=90))
+    phases.recording(seat)
+    seat.pending.clear()
+    seat.until(StopPair)
+    assert seat.now == LAUNCHED_AT + 90
+
+
+def test_a_launch_is_not_recorded_after_its_lease() -> None:
+    """The last sign comes when the lease is over: others may be starting a master already."""
+    seat = Seat(World(launch=program(lock=None)), timing=timing(lease=90))
+    phases.launching(seat)
+    seat.run(100)
+    assert seat.state is State.LAUNCHING
+    seat.world.lock = ABSENT
+    seat.until(StopPair)
+    assert seat.requests(WriteNotice)[-1].kind is not NoticeKind.STARTED
+    seat.settle()
+    assert failed(seat)
 
 
 def test_other_answers_are_not_mixed_up() -> None:
