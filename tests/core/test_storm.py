@@ -150,11 +150,15 @@ class Storm(RuleBasedStateMachine):
         self.restart(host)
 
     def restart(self, host: Host) -> None:
-        """Start a daemon that knows nothing of its earlier life."""
+        """Start a daemon that knows nothing of its earlier life but the lease that it kept.
+
+        It takes its first step at once: a host that was frozen whole may have run two masters until then.
+        """
         machine = self.machine(host)
         self.cluster.world.lives += 1
         machine.frozen = machine.cut = False
         machine.begin(self.cluster.time)
+        self.cluster.settle()
 
     @rule(kind=st.sampled_from([ExitKind.FAILED, ExitKind.UNSEEN]), strays=st.integers(0, 1))
     def kill(self, kind: ExitKind, strays: int) -> None:
