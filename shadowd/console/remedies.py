@@ -30,6 +30,10 @@ _WAIT = "Wait: it goes on by itself."
 _ELSEWHERE = "Nothing to do here: look at the host that holds the claim."
 _WRITABLE = "See that SPOOL/shadowd/DIR can be written from that host: space, rights, mount. Then it goes on."
 _LOGS = "Read SPOOL/messages and, on that host, the *.master.log in /run/shadowd."
+_BY_HAND = (
+    "Where a fence is required no master starts without it. If you have switched that host off with your own "
+    'hands: RUNBOOK.md, "When a fence fails".'
+)
 _KILL = "kill -KILL it, never TERM: a clean exit would leave a lock and switch failover off."
 
 REMEDIES: dict[Reason, str] = {
@@ -66,6 +70,11 @@ REMEDIES: dict[Reason, str] = {
     Reason.LAUNCH_TIMEOUT: f"It is tried again by itself. {_LOGS} A large spool may need a longer "
     "launch_timeout.",
     Reason.NOTICE_FAILED: _WRITABLE.replace("DIR", "notices"),
+    Reason.FENCING: _WAIT,
+    Reason.FENCED: "Nothing to do now. Find out why its master ended before you switch that host on again.",
+    Reason.FENCE_FAILED: f"See what the agent said, then try it: shadowd check --fence. {_BY_HAND}",
+    Reason.FENCE_REFUSED: "Nothing where that host holds a later claim: it is to be master. Else see that "
+    "this host's name is not another's, too (host_aliases).",
     Reason.LOOKING: "Wait for the first check. If it stays, the reads of SPOOL do not come back.",
     Reason.CELL_UNREADABLE: "See that SPOOL/shadowd/claims can be listed from that host: mounted, rights.",
     Reason.LEDGER_DOUBT: "Move the named files out of SPOOL/shadowd/claims and notices once you know whose "

@@ -32,7 +32,7 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
     CLAIMING    -> STANDBY     lost, claim_unknown, adoption_failed, intruder
     CLAIMING    -> ACTIVE      adopted
     ACCOUNTING  -> LAUNCHING   accounted
-    ACCOUNTING  -> STANDBY     guard_silent, notice_failed, and every reason to abandon
+    ACCOUNTING  -> STANDBY     guard_silent, notice_failed, fence_failed, and every reason to abandon
     LAUNCHING   -> ACTIVE      confirmed
     LAUNCHING   -> STANDBY     launch_failed, launch_timeout, lock_unknown, notice_failed,
                                and every reason to abandon
@@ -55,7 +55,8 @@ Becoming master
         and the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
-    7.  Account for everyone who might be running. ``accounts``
+    7.  Account for everyone who might be running. ``accounts``; whom only time has settled is fenced
+        where the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
 

@@ -39,12 +39,10 @@ from shadowd.core.values import (
     ClaimReason,
     Epoch,
     ExitKind,
-    Host,
     Instant,
     LockKind,
     NoticeKind,
     ProbeOutcome,
-    Protection,
     Unknown,
 )
 
@@ -94,7 +92,7 @@ class Adoptions:
         return Adoption(
             epoch=Epoch(self._memory.peak + 1),
             pid=seen.resident,
-            host=host,
+            policy=self._policy,
             timing=self._timing,
             ledger=seen.ledger,
             now=now,
@@ -105,7 +103,7 @@ class Adoption:
     """The adoption of one resident master. ``ending`` is set in step DONE."""
 
     def __init__(
-        self, *, epoch: Epoch, pid: int, host: Host, timing: Timing, ledger: Ledger, now: Instant
+        self, *, epoch: Epoch, pid: int, policy: Policy, timing: Timing, ledger: Ledger, now: Instant
     ) -> None:
         self.epoch = epoch
         self.at = Step.ASK
@@ -113,7 +111,8 @@ class Adoption:
         self.claimed = False
         self.detail = f"pid {pid}"
         self._pid = pid
-        self._host = host
+        self._host = policy.host
+        self._protection = policy.protection
         self._timing = timing
         self._ledger = ledger
         self._nonce = ""
@@ -183,7 +182,7 @@ class Adoption:
             lease=timing.lease,
             licence=timing.licence,
             window=timing.window,
-            protection=Protection.GUARDED,
+            protection=self._protection,
         )
         return self._ask(claim, ClaimAnswered)
 

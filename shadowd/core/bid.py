@@ -20,11 +20,13 @@ from shadowd.core.actions import (
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
+    Fenced,
     LockAnswered,
     LockCleared,
     NoticeAnswered,
     Observed,
 )
+from shadowd.core.fencing import Fencing
 from shadowd.core.launching import LOOK_AGAIN, Launching
 from shadowd.core.lease import Reign
 from shadowd.core.memory import Memory
@@ -41,7 +43,6 @@ from shadowd.core.values import (
     KeptLease,
     LockKind,
     NoticeKind,
-    Protection,
     Unknown,
 )
 from shadowd.core.verified import Verified
@@ -73,6 +74,7 @@ class Bid:
         timing: Timing,
         memory: Memory,
         verified: Verified,
+        fencing: Fencing,
         now: Instant,
         has_scheduler: bool = True,
         predecessor: Epoch | None = None,
@@ -96,6 +98,7 @@ class Bid:
         self._timing = timing
         self._memory = memory
         self._verified = verified
+        self._fencing = fencing
         self._has_scheduler = has_scheduler
         self._moves = moves
         """The old master is alive, and its guard is asked to step down."""
@@ -120,7 +123,7 @@ class Bid:
                 lease=self.lease,
                 licence=self._timing.licence,
                 window=self._timing.window,
-                protection=Protection.GUARDED,
+                protection=self._fencing.protection,
             ),
         )
 
@@ -164,12 +167,12 @@ class Bid:
                 return self._claimed(event)
             case Observed():
                 return self._observed(event, now)
+            case Fenced():
+                return (self._fencing.answered(event, now), *self._ask(Observe(), Observed))
             case LockAnswered():
                 return self._locked(event, now)
-            case NoticeAnswered() if self.phase is Phase.CLOSE:
-                return self._closed(event)
             case NoticeAnswered():
-                return self._announced(event)
+                return self._noted(event)
             case _:
                 return self._end()
 
@@ -186,12 +189,6 @@ class Bid:
             # After the claim, or every other shadow would skip its timers for an end that we deal with.
             self.phase = Phase.CLOSE
             return self._ask(WriteNotice(self.predecessor, NoticeKind.DIED), NoticeAnswered)
-        self.phase = Phase.ACCOUNT
-        return self._ask(Observe(), Observed)
-
-    def _closed(self, event: NoticeAnswered) -> tuple[Action, ...]:
-        if event.problem is not None:
-            return self._give_up(Reason.NOTICE_FAILED, event.problem.detail)
         self.phase = Phase.ACCOUNT
         return self._ask(Observe(), Observed)
 
@@ -217,6 +214,11 @@ class Bid:
             self._verified = Verified(seen.beat.value, self._verified.active, None)
         if self._memory.unsettled(own=self.epoch, step_down=self._timing.step_down_timeout, now=now):
             return self._later(now)
+        fence = self._fencing.next(seen.active)
+        if self._fencing.obstacle:
+            return self._give_up(Reason.FENCE_FAILED, self._fencing.obstacle)
+        if fence is not None:
+            return (self._fencing.begin(fence), *self._ask(fence, Fenced))
         self.phase = Phase.LOCK
         return self._ask(PlaceLock(self.epoch, self.nonce), LockAnswered)
 
@@ -231,12 +233,12 @@ class Bid:
         if now >= self.licence_ends:
             return self._give_up(Reason.LICENCE_OVER)
         self.phase = Phase.ANNOUNCE
-        return self._ask(WriteNotice(self.epoch, NoticeKind.LAUNCHING), NoticeAnswered)
+        return self._ask(WriteNotice(self.epoch, NoticeKind.LAUNCHING, self._fencing.told), NoticeAnswered)
 
-    def _announced(self, event: NoticeAnswered) -> tuple[Action, ...]:
+    def _noted(self, event: NoticeAnswered) -> tuple[Action, ...]:
         if event.problem is not None:
             return self._give_up(Reason.NOTICE_FAILED, event.problem.detail)
-        self.phase = Phase.LOOK
+        self.phase = Phase.ACCOUNT if self.phase is Phase.CLOSE else Phase.LOOK
         return self._ask(Observe(), Observed)
 
     def _look(self, seen: Observed, now: Instant) -> tuple[Action, ...]:

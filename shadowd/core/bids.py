@@ -1,6 +1,7 @@
 """Where bids come from: the picture of the cell that each acts on, taken from the last full round."""
 
 from shadowd.core.bid import Bid
+from shadowd.core.fencing import Fencing
 from shadowd.core.memory import Memory
 from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
@@ -38,6 +39,7 @@ class Bids:
                 nothing if seen is None else seen.active,
                 guarded,
             ),
+            fencing=Fencing(self._policy, epoch, self._memory),
             now=now,
             has_scheduler=self._policy.has_scheduler,
             predecessor=predecessor,

@@ -74,6 +74,8 @@ class Cell:
             pause=None if seen is None else seen.pause,
             observed=None if seen is None else seen.completed,
             attempts=shadow.watch.attempts,
+            fence=self._policy.fence,
+            fenced=shadow.memory.proofs.attempts,
         )
 
     def _refusals(self) -> tuple[Refusal, ...]:

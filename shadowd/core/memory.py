@@ -8,8 +8,9 @@ after the outcome was listed, or a master that answers, overtakes it, for somebo
 from shadowd.core.accounts import Account, unsettled
 from shadowd.core.events import Observed
 from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.proofs import Proofs
 from shadowd.core.silence import Change, Silence
-from shadowd.core.values import Epoch, Instant, NoticeKind, Seconds, Unknown
+from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, Unknown
 
 _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
@@ -19,6 +20,7 @@ class Memory:
 
     def __init__(self, silence: Silence, *, now: Instant) -> None:
         self.silence = silence
+        self.proofs = Proofs()
         self.ledger = Ledger()
         self.round: Observed | None = None
         """The last full round."""
@@ -43,6 +45,8 @@ class Memory:
         self.round = seen
         self.absorb_listing(seen.ledger, seen.completed)
         change = self.silence.read(seen.beat)
+        if change is Change.MOVED:
+            self.proofs.beat_moved()
         self._follow_pause(seen)
         if isinstance(seen.beat.value, int) and change is not Change.LATE:
             self._compare_with_end(seen.beat.value)
@@ -85,6 +89,10 @@ class Memory:
         """True if there is one, as far as the listing alone can tell."""
         later_closed = all(not record.open for record in self.ledger.suspects)
         return later_closed and not self._inherited and self._ended_as(_DEATHS)
+
+    def suspected(self, active: Host | Unknown, own: Host) -> tuple[Host, ...]:
+        """Return the hosts of which only time says that they run no master, and no proof does (rule 7)."""
+        return self.proofs.suspected(self.ledger, active, own=own, overtaken=self._overtaken)
 
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shadowd.core.values import Host, Seconds
+from shadowd.core.values import FencePolicy, Host, Protection, Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +20,9 @@ class Policy:
     restart_limit: int = 3
     """Restarts of a master on its own host within ``restart_window``; 0: the first death is handed over."""
     restart_window: Seconds = Seconds(3600)
+    fence: FencePolicy = FencePolicy.NONE
+
+    @property
+    def protection(self) -> Protection:
+        """The level that a claim of this cell states: only a fence that must succeed protects."""
+        return Protection.FENCED if self.fence is FencePolicy.REQUIRED else Protection.GUARDED

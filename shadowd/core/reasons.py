@@ -48,6 +48,10 @@ class Reason(Enum):
     LAUNCH_FAILED = ("launch_failed", "the master could not be started")
     LAUNCH_TIMEOUT = ("launch_timeout", "the master was not confirmed within launch_timeout")
     NOTICE_FAILED = ("notice_failed", "a notice could not be written")
+    FENCING = ("fencing", "a host that may still run a master is being switched off")
+    FENCED = ("fenced", "the host is proved to be off")
+    FENCE_FAILED = ("fence_failed", "a host that may still run a master could not be proved to be off")
+    FENCE_REFUSED = ("fence_refused", "a host was not switched off, for it may be the wrong one")
 
     # Why not.
     LOOKING = ("looking", "nothing was read yet")

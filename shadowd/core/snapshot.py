@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shadowd.core.reasons import Reason
-from shadowd.core.values import Epoch, Host, Instant, Lock, Pause, Protection, Seconds, Unknown
+from shadowd.core.values import (
+    Epoch,
+    FenceAttempt,
+    FencePolicy,
+    Host,
+    Instant,
+    Lock,
+    Pause,
+    Protection,
+    Seconds,
+    Unknown,
+)
 
 
 class State(Enum):
@@ -70,3 +81,6 @@ class Snapshot:
     """Completion of the last round of reads."""
     attempts: int
     """Failed attempts in a row."""
+    fence: FencePolicy = FencePolicy.NONE
+    fenced: tuple[FenceAttempt, ...] = ()
+    """The last attempt on each host since it mattered."""

@@ -111,6 +111,7 @@ TABLE: tuple[Row, ...] = (
     Row(State.ACCOUNTING, Reason.NOTICE_FAILED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     Row(State.ACCOUNTING, Reason.ACCOUNTED, State.LAUNCHING, "takeover.launching", Level.WARNING),
     *_rows(State.ACCOUNTING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
+    Row(State.ACCOUNTING, Reason.FENCE_FAILED, State.STANDBY, "takeover.abandoned", Level.ALARM),
     *_rows(State.LAUNCHING, ABANDONED, State.STANDBY, "takeover.abandoned", Level.WARNING),
     Row(State.LAUNCHING, Reason.LOCK_UNKNOWN, State.STANDBY, "takeover.abandoned", Level.WARNING),
     Row(State.LAUNCHING, Reason.NOTICE_FAILED, State.STANDBY, "takeover.abandoned", Level.WARNING),

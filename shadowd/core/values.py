@@ -123,6 +123,29 @@ class FenceOutcome(Enum):
     """Not even tried: the host holds a later epoch, or it is this one (PROTOCOL rule 6)."""
 
 
+class FencePolicy(Enum):
+    """Whether a new master needs the proof that the old one's host is off."""
+
+    NONE = "none"
+    """No fence is configured."""
+    OPTIONAL = "optional"
+    """Tried, told, and no condition."""
+    REQUIRED = "required"
+    """No proof, no launch."""
+
+
+@dataclass(frozen=True, slots=True)
+class FenceAttempt:
+    """One attempt to switch a host off, and what came of it."""
+
+    epoch: Epoch
+    """In whose name: whatever the host ran of lower epochs is gone if it is dead."""
+    host: Host
+    outcome: FenceOutcome
+    detail: str
+    when: Instant
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Maintenance: nobody starts a master (``pause.json``)."""

@@ -13,6 +13,7 @@ from shadowd.core.actions import (
     Adopt,
     ClearLock,
     ClearMark,
+    Fence,
     Inspect,
     Launch,
     LaunchScheduler,
@@ -31,6 +32,7 @@ from shadowd.core.actions import (
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
+    Fenced,
     Inspected,
     Launched,
     Listed,
@@ -48,6 +50,7 @@ from shadowd.core.values import (
     Claim,
     Epoch,
     ExitKind,
+    FenceOutcome,
     Host,
     Instant,
     Lock,
@@ -113,6 +116,8 @@ class World:
     """What a launched program does; by default it is a good master at once."""
     nonces: dict[tuple[Host, Epoch], str] = field(default_factory=dict)
     """What the processes of an epoch carry, whatever becomes of its record."""
+    fences: dict[Host, FenceOutcome] = field(default_factory=dict)
+    """What becomes of an attempt to switch a host off; by default it is proved dead."""
     lives: int = 0
     """How many daemons died so far; each new one draws other nonces."""
 
@@ -174,6 +179,8 @@ class World:
                 return Listed(now, self.ledger())
             case Probe(asked):
                 return Probed(asked, self.probe)
+            case Fence(epoch, asked):
+                return Fenced(epoch, asked, self.fences.get(asked, FenceOutcome.DEAD), "by hand")
             case MakeClaim():
                 return self._claim(host, action, problem)
             case WriteNotice(epoch, kind):

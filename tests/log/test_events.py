@@ -10,7 +10,7 @@ from shadowd.core.actions import Level
 from shadowd.log.events import EVENTS, usual_level
 
 PACKAGE = Path(shadowd.__file__).parent
-OURS = re.compile(r"(shadow|heartbeat|takeover|master|scheduler|ledger|lock)\.[a-z_]+")
+OURS = re.compile(r"(shadow|heartbeat|takeover|master|scheduler|ledger|lock|fence)\.[a-z_]+")
 SPEAKERS = {"Say", "announce", "_say", "say"}
 NAME = re.compile(r"[a-z]+\.[a-z_]+")
 
