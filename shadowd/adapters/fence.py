@@ -1,6 +1,20 @@
-"""Switching hosts off (DESIGN.md, "Fencing")."""
+"""Switches hosts off in the name of a claim (port ``Fencer``; DESIGN.md, "Fencing").
 
-from shadowd.core.values import Epoch, FenceOutcome, Host
+The decision to fence is old by the time it is carried out: this daemon may have been frozen in between, and
+another shadow's master may run on the very host. So this module looks for itself (PROTOCOL rule 6): it lists
+the claims afresh and refuses where a later epoch than ours exists, whoever holds it, where ours is closed or
+gone, and where the host is this one. What is left open is a freeze between that listing and the switch.
+
+``switch`` knows how the power is cut. This module refuses to fence on doubt: a listing that cannot be read
+proves neither this nor that.
+"""
+
+import time
+
+from shadowd.adapters import user
+from shadowd.adapters.switch import Order, Switch
+from shadowd.core.values import Epoch, FenceOutcome, Host, Seconds, Unknown
+from shadowd.ports import ClaimLog
 
 
 class NoFencer:
@@ -10,3 +24,42 @@ class NoFencer:
         """Answer that nothing was done."""
         del epoch, host
         return FenceOutcome.FAILED, "no fencing is configured"
+
+
+class ClaimedFencer:
+    """Fences for one cell on this host."""
+
+    def __init__(self, cell: str, own: Host, claims: ClaimLog, switch: Switch, timeout: Seconds) -> None:
+        self._cell = cell
+        self._own = own
+        self._claims = claims
+        self._switch = switch
+        self._timeout = timeout
+
+    def fence(self, epoch: Epoch, host: Host) -> tuple[FenceOutcome, str]:
+        """List, then switch off, within the limit; the listing is not counted in."""
+        against = self._against(epoch, host)
+        if against is not None:
+            return against
+        with user.own_identity():
+            order = Order(self._cell, host, self._own, epoch)
+            dead, detail = self._switch.off(order, time.monotonic() + self._timeout)
+        return (FenceOutcome.DEAD if dead else FenceOutcome.FAILED), detail
+
+    def _against(self, epoch: Epoch, host: Host) -> tuple[FenceOutcome, str] | None:
+        if host == self._own:
+            return FenceOutcome.REFUSED, "it is this host"
+        ledger = self._claims.list()
+        if isinstance(ledger, Unknown):
+            detail = f"the claims cannot be listed: {ledger.subject} is {ledger.problem.value}"
+            return FenceOutcome.FAILED, detail
+        if ledger.highest > epoch:
+            later = ledger.records[-1].claim
+            holder = "" if isinstance(later, Unknown) else f" by {later.host}"
+            return FenceOutcome.REFUSED, f"epoch {ledger.highest} was claimed{holder} after ours, {epoch}"
+        ours = ledger.get(epoch)
+        if ours is None or isinstance(ours.claim, Unknown) or ours.claim.host != self._own:
+            return FenceOutcome.REFUSED, f"epoch {epoch} is not claimed by this host"
+        if not ours.open:
+            return FenceOutcome.REFUSED, f"our epoch {epoch} is closed"
+        return None
