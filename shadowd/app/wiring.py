@@ -14,7 +14,6 @@ from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
-from shadowd.adapters.fence import NoFencer
 from shadowd.adapters.hostnames import HostNames, machine_names
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import Keeper, read_lease, write_lease
@@ -25,6 +24,7 @@ from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.user import FileUser, become, lookup
 from shadowd.app.asuser import ClaimsAs, FilesAs
+from shadowd.app.fencing import fencer
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
 from shadowd.core.policy import Policy
@@ -111,7 +111,10 @@ def assemble(
     settings, cell, host = prepared.settings, prepared.cell, prepared.host
     timing = settings.timing()
     identity = SystemIdentity(settings.name, host)
-    claims = DirectoryClaimLog(cell.paths.state, settings.name, host, clock.wall)
+    claims, listing = (
+        ClaimsAs(prepared.user, DirectoryClaimLog(cell.paths.state, settings.name, host, clock.wall))
+        for _ in range(2)  # the fence lists on a thread of its own
+    )
     search = ResidentSearch(
         cell.paths.pid_file,
         cell.spool,
@@ -138,12 +141,12 @@ def assemble(
     )
     ports = Ports(
         clock=clock,
-        claims=ClaimsAs(prepared.user, claims),
+        claims=claims,
         files=FilesAs(prepared.user, files),
         probe=probe,
         launcher=launcher,
         identity=identity,
-        fencer=NoFencer(),
+        fencer=fencer(settings, host, prepared.names, listing),
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
@@ -212,6 +215,7 @@ def _policy(prepared: Prepared, machine_id: str) -> Policy:
         adopts=settings.adopt,
         restart_limit=settings.restart_limit,
         restart_window=Seconds(settings.restart_window),
+        fence=settings.fence.policy,
     )
 
 

@@ -5,6 +5,7 @@ call it as it is. A configuration that cannot be read is UNKNOWN, on standard ou
 """
 
 import argparse
+import os
 from typing import Final
 
 from shadowd.cli.look import add_options, leave, look
@@ -19,6 +20,7 @@ _EPILOG = """\
 examples:
   $ shadowd check | head -1             # what monitoring shows
   $ shadowd check --cell default --timeout 10
+  # shadowd check --fence               # would the fence work? switches nothing off
 
 Exit status: 0 all well, 1 warning, 2 critical, 3 nobody can say.
 """
@@ -33,12 +35,21 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(parser)
+    parser.add_argument(
+        "--fence",
+        action="store_true",
+        help="also ask the fence agent for the status of each other host; switches nothing off",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdicts; return the gravest."""
     try:
         reports = look(args)
+        if args.fence:
+            from shadowd.app.fencing import tried
+
+            reports = tried(args.config, os.environ, reports)
     except ShadowdError as error:
         print(f"SHADOWD UNKNOWN - {clean(error.subject)}: {clean(error.reason)}".replace("|", "/"))
         if error.remedy:

@@ -35,6 +35,17 @@ def _addresses(value: object) -> dict[str, str]:
     return _table(value, words.host_name, _address)
 
 
+def _options(value: object) -> dict[str, str | dict[str, str]]:
+    return _table(value, words.option_name, _option)
+
+
+def _option(value: object) -> str | dict[str, str]:
+    """Return one value for all hosts, or a table with one for each."""
+    if isinstance(value, dict):
+        return _table(value, words.host_name, words.option_value)
+    return words.option_value(value)
+
+
 def _address(value: object) -> str:
     """Return a numeric address; a name would bring back the resolver that this table replaces."""
     try:
@@ -80,6 +91,7 @@ _STRING = {"type": "string", "minLength": 1}
 _PATH = {"type": "string", "pattern": "^/"}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _TABLE = {"type": "object", "additionalProperties": {"type": "string"}}
+_PLAIN = {"type": ["string", "integer", "boolean"]}
 _SECONDS = {"type": "number", "maximum": words.LONGEST}
 _WITH_UNIT = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?[smh]$"}
 
@@ -118,6 +130,17 @@ Program = Annotated[
 Arguments = Annotated[tuple[str, ...], PlainValidator(words.arguments), WithJsonSchema(_STRINGS)]
 Environment = Annotated[Mapping[str, str], PlainValidator(_environment), WithJsonSchema(_TABLE)]
 Addresses = Annotated[Mapping[str, str], PlainValidator(_addresses), WithJsonSchema(_TABLE)]
+Agent = Annotated[str, PlainValidator(words.agent), WithJsonSchema(_STRING)]
+Options = Annotated[
+    Mapping[str, str | Mapping[str, str]],
+    PlainValidator(_options),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_PLAIN, {"type": "object", "additionalProperties": _PLAIN}]},
+        }
+    ),
+]
 Qping = Annotated[
     str, PlainValidator(_qping), WithJsonSchema({"type": "string", "pattern": "^(auto|off|/.*)$"})
 ]

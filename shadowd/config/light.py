@@ -6,6 +6,7 @@ file unread: a wrong timer stops the daemon, not the look at it. It refuses to k
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +16,14 @@ from shadowd.config.source import Source, find, read
 from shadowd.errors import ConfigError
 
 T = TypeVar("T")
+
+
+class LightFence(NamedTuple):
+    """The program that switches hosts off, as far as it can be looked for."""
+
+    program: str
+    """A path, or the name of an agent."""
+    required: bool
 
 
 class LightCell(NamedTuple):
@@ -29,6 +38,7 @@ class LightCell(NamedTuple):
     host: str | None
     """This machine's name in the cell where the file overrides it."""
     runtime_dir: Path
+    fence: LightFence | None = None
 
 
 class LightSettings(NamedTuple):
@@ -63,7 +73,21 @@ def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> Lig
     root = _take(cell, "sge_root", words.path, source)
     sge_cell = _take(cell, "sge_cell", words.sge_cell, source)
     name = _take(cell, "name", words.cell_name, source)
-    return LightCell(name, kind, root, sge_cell, root / sge_cell, host, runtime_dir)
+    return LightCell(name, kind, root, sge_cell, root / sge_cell, host, runtime_dir, _fence(cell))
+
+
+def _fence(cell: dict[str, Any]) -> LightFence | None:
+    """Return the fence of a cell; None also where the table is wrong, which `run` tells with its line."""
+    table = cell.get("fence")
+    if not isinstance(table, dict):
+        return None
+    required = table.get("required") is True
+    with suppress(ValueError):
+        if "command" in table:
+            return LightFence(words.program(table["command"])[0], required)
+        if "agent" in table:
+            return LightFence(words.agent(table["agent"]), required)
+    return None
 
 
 def _take(table: dict[str, Any], key: str, meaning: Callable[[object], T], source: Source) -> T:

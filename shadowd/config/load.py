@@ -44,8 +44,19 @@ class Loaded:
     def warnings(self) -> tuple[str, ...]:
         """Return what is allowed and yet worth a word, each with its subject."""
         own = (f"{self.source.path}: everybody may write this file; chmod o-w",)
-        return (own if self.source.open_to_all else ()) + tuple(
-            f"cell {cell.name}: {warning}" for cell in self.settings.cells for warning in cell.warnings()
+        told = (
+            f"{self.source.path}: everybody may read this file and its [cell.fence.options] {secret}; "
+            "chmod o-r, or let password_script print it"
+            for cell in self.settings.cells
+            for secret in cell.fence.secrets
+            if self.source.read_by_all
+        )
+        return (
+            (own if self.source.open_to_all else ())
+            + tuple(told)
+            + tuple(
+                f"cell {cell.name}: {warning}" for cell in self.settings.cells for warning in cell.warnings()
+            )
         )
 
 

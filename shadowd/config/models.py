@@ -8,13 +8,15 @@ host names are checked where they are used, on the host and at the time that the
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shadowd.config import words
 from shadowd.config.environment import default_runtime_dir
 from shadowd.config.fields import (
     Addresses,
+    Agent,
     Arguments,
     AsTuple,
     CellName,
@@ -24,6 +26,7 @@ from shadowd.config.fields import (
     Interval,
     Kind,
     OptionalFile,
+    Options,
     Port,
     Program,
     Qping,
@@ -35,7 +38,7 @@ from shadowd.config.fields import (
 )
 from shadowd.core.policy import Policy
 from shadowd.core.timing import DelayApplies, Timing
-from shadowd.core.values import Host
+from shadowd.core.values import FencePolicy, Host
 
 _CORE = Timing()
 _POLICY = Policy(host=Host(""), machine_id="")
@@ -107,6 +110,48 @@ class ProbeSettings(Strict):
     )
 
 
+class FenceSettings(Strict):
+    """``[cell.fence]``: how the old master's host is switched off. Neither command nor agent: it is not."""
+
+    command: Program | None = _key(None, "Switches SHADOWD_HOST off; 0: certainly dead.", ["/usr/sbin/off"])
+    agent: Agent | None = _key(None, "An agent of fence-agents, by name or path.", "fence_ipmilan")
+    options: Options = Field(
+        default_factory=dict,
+        description="Options of the agent; a table gives one by host name.",
+        examples=[{"ip": "{host}-bmc", "username": "fence"}],
+        repr=False,
+    )
+    timeout: Interval = _key(60.0, "Limit of one attempt, its proof included.", 60)
+    required: bool = _key(False, "No proof, no launch.")  # noqa: FBT003 - a default, not a call
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.command is not None and self.agent is not None:
+            raise words.UnfitError("has both command and agent: one of them must switch the host off")
+        if self.agent is None and self.options:
+            raise words.UnfitError("has options and no agent to give them to")
+        if self.required and not self.configured:
+            raise words.UnfitError("is required, and neither command nor agent is given")
+        return self
+
+    @property
+    def configured(self) -> bool:
+        """True where there is something that switches a host off."""
+        return self.command is not None or self.agent is not None
+
+    @property
+    def policy(self) -> FencePolicy:
+        """What a launch needs."""
+        if not self.configured:
+            return FencePolicy.NONE
+        return FencePolicy.REQUIRED if self.required else FencePolicy.OPTIONAL
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the options whose values nobody may see."""
+        return tuple(name for name in self.options if words.is_secret(name))
+
+
 class CellSettings(Strict):
     """One ``[[cell]]``."""
 
@@ -146,6 +191,8 @@ class CellSettings(Strict):
     launch: LaunchSettings = Field(default_factory=LaunchSettings, description="How the pair is started.")
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How a master is probed.")
 
+    fence: FenceSettings = Field(default_factory=FenceSettings, description="How a host is switched off.")
+
     @property
     def directory(self) -> Path:
         """``$SGE_ROOT/$SGE_CELL``."""
@@ -154,6 +201,7 @@ class CellSettings(Strict):
     def timing(self) -> Timing:
         """Return the cell's durations with the unset ones derived; ``load`` refused fatal relations."""
         durations: dict[str, Any] = {key: getattr(self, key) or 0.0 for key in DURATIONS}
+        durations["fence_timeout"] = self.fence.timeout if self.fence.configured else 0.0
         return Timing(**durations, delay_applies=DelayApplies(self.delay_applies)).derived()
 
     def warnings(self) -> tuple[str, ...]:

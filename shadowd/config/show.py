@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from shadowd.config.load import Loaded
-from shadowd.config.models import DERIVED_DURATIONS, CellSettings
+from shadowd.config.models import DERIVED_DURATIONS, CellSettings, FenceSettings
 from shadowd.config.syntax import KeyPath
 from shadowd.config.toml import key, scalar
+
+HIDDEN = "(hidden)"
+"""In place of a value that may be a password: what a person copies from a screen must not hold one."""
 
 
 class Entry(NamedTuple):
@@ -34,13 +37,24 @@ def entries(loaded: Loaded) -> Iterator[Entry]:
         yield from _table(loaded, cell, where)
         yield from _table(loaded, cell.launch, (*where, "launch"))
         yield from _table(loaded, cell.probe, (*where, "probe"))
+        yield from _table(loaded, cell.fence, (*where, "fence"))
+        yield from _options(loaded, cell.fence, (*where, "fence", "options"))
+
+
+def _options(loaded: Loaded, fence: FenceSettings, where: KeyPath) -> Iterator[Entry]:
+    """Yield the options of a fence agent, without those that may be secrets."""
+    for name, value in fence.options.items():
+        path = (*where, name)
+        yield Entry(path, HIDDEN if name in fence.secrets else value, loaded.origin(path))
 
 
 def _table(loaded: Loaded, model: BaseModel, where: KeyPath) -> Iterator[Entry]:
     timing = model.timing() if isinstance(model, CellSettings) else None
     for name in type(model).model_fields:
         value = getattr(model, name)
-        if isinstance(value, BaseModel) or name == "cells":
+        if isinstance(value, BaseModel) or name in {"cells", "options"}:
+            continue
+        if value is None and isinstance(model, FenceSettings):
             continue
         path = (*where, name)
         if timing is not None and name in DERIVED_DURATIONS:
@@ -61,6 +75,8 @@ def as_toml(loaded: Loaded) -> str:
         name = key(str(entry.path[-1]))
         if entry.value is None:
             lines.append(f"# {name} = found at run time")
+        elif entry.value == HIDDEN:
+            lines.append(f"# {name} = {HIDDEN}  # {_comment(entry.origin)}")
         else:
             lines.append(f"{name} = {scalar(entry.value)}  # {_comment(entry.origin)}")
     return "\n".join(lines)

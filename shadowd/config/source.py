@@ -33,6 +33,8 @@ class Source(NamedTuple):
     document: dict[str, Any]
     open_to_all: bool
     """Everybody on this host may write the file, and it names programs that run as root."""
+    read_by_all: bool = False
+    """Everybody on this host may read it, and it may hold the password of a fence."""
 
     def at(self, line: int | None) -> str:
         """Return the file and, where known, the line, as compilers write it."""
@@ -70,7 +72,13 @@ def read(path: Path | None) -> Source:
     found = hazard(text)
     if found is not None:
         raise ConfigError(f"{path}:{found[0]}", found[1], "write the table as a [header] of its own")
-    return Source(path, text, _parse(path, text), open_to_all=bool(mode & stat.S_IWOTH))
+    return Source(
+        path,
+        text,
+        _parse(path, text),
+        open_to_all=bool(mode & stat.S_IWOTH),
+        read_by_all=bool(mode & stat.S_IROTH),
+    )
 
 
 def _bytes(path: Path) -> tuple[bytes, int]:

@@ -11,7 +11,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from shadowd.config.environment import INTERVALS
-from shadowd.config.models import CellSettings, LaunchSettings, LogSettings, ProbeSettings, Settings
+from shadowd.config.models import (
+    CellSettings,
+    FenceSettings,
+    LaunchSettings,
+    LogSettings,
+    ProbeSettings,
+    Settings,
+)
 from shadowd.config.syntax import KeyPath
 from shadowd.config.toml import scalar
 
@@ -21,6 +28,7 @@ TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("cell",): CellSettings,
     ("cell", "launch"): LaunchSettings,
     ("cell", "probe"): ProbeSettings,
+    ("cell", "fence"): FenceSettings,
 }
 _ANCESTORS = INTERVALS | {"SGE_ROOT": "sge_root", "SGE_CELL": "sge_cell", "SGE_QMASTER_PORT": "port"}
 

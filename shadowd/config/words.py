@@ -29,6 +29,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\$?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
+_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SECRETS = ("pass", "pwd", "secret", "token", "key", "credential", "community", "auth", "pin")
 _LONGEST_PATH = 4095
 
 
@@ -166,6 +168,45 @@ def kind(value: object) -> str:
         served = ", ".join(f'"{name}"' for name in KINDS)
         raise UnfitError(f"this release does not serve {shown(value)}; it serves {served}")
     return str(value)
+
+
+def agent(value: object) -> str:
+    """Return a fence agent: an absolute path, or a name that is looked for where packages put agents."""
+    name = text(value)
+    if name.startswith("/"):
+        return str(path(name))
+    if _NAME.fullmatch(name) is None:
+        raise UnfitError(f'{shown(name)} is no fence agent: a name such as "fence_ipmilan", or its path')
+    return name
+
+
+def option_name(value: object) -> str:
+    """Return the name of an agent's option; what is asked of the agent is not for the file to say."""
+    name = text(value)
+    if _OPTION.fullmatch(name) is None:
+        raise UnfitError(f"{shown(name)} is no name of an agent's option")
+    if name in {"action", "option"}:
+        raise UnfitError(f'"{name}" is given to the agent by shadowd')
+    return name
+
+
+def option_value(value: object) -> str:
+    """Return what an agent reads after ``NAME=``. Never quoted in a message: it may be a password."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        raise UnfitError("is no string, whole number, true or false")
+    if len(value) > 4096 or any(character in value for character in "\0\n\r"):
+        raise UnfitError("is longer than 4096 characters, or more than one line")
+    return value
+
+
+def is_secret(option: str) -> bool:
+    """Tell whether the value of an agent's option may be a secret, by its name."""
+    name = option.lower()
+    return any(word in name for word in _SECRETS) and not name.endswith(("_script", "_file"))
 
 
 def program(value: object) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shadowd.config.environment import default_runtime_dir
-from shadowd.config.light import LightCell, light_settings
+from shadowd.config.light import LightCell, LightFence, light_settings
 from shadowd.config.source import find
 from shadowd.console import records
+from shadowd.console.fencing import FenceProgram
 from shadowd.console.gather import Place, Shared, living, local_record
 from shadowd.core.values import Host, Seconds
 from shadowd.errors import CellError, ConfigError
@@ -106,7 +107,16 @@ def read_gridengine(cell: LightCell) -> Shared:
         shadows=files.read_shadows(),
         pause=files.read_pause(),
         hosts=records.read_hosts(paths.state / "hosts"),
+        fence=_fence(cell.fence) if cell.fence else None,
     )
+
+
+def _fence(fence: LightFence) -> FenceProgram:
+    from shadowd.adapters.programs import is_program  # noqa: PLC0415 - in the thread, not at start
+    from shadowd.adapters.switch import find_agent  # noqa: PLC0415
+
+    path = find_agent(fence.program)
+    return FenceProgram(str(path), is_program(path), fence.required)
 
 
 def _owner(path: Path) -> str:

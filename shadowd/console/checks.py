@@ -8,6 +8,7 @@ module refuses to read anything: it judges what was gathered and projected.
 from collections.abc import Iterator
 
 from shadowd.console.clock import ago, span
+from shadowd.console.fencing import fence_items
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
@@ -47,6 +48,7 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield from _daemon(gathered, expected=_expected(gathered, view))
     yield from host_items(view)
     yield _protection(view)
+    yield from fence_items(shared.fence, view.fences, view.now)
     yield from timer_items(gathered.local)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shadowd.console import records
 from shadowd.console.deadline import run_all
+from shadowd.console.fencing import FenceProgram
 from shadowd.console.records import HostRecord
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import Host, Lock, Pause, Problem, Unknown
@@ -34,6 +35,8 @@ class Shared(NamedTuple):
     active: Host | Unknown
     shadows: tuple[Host, ...] | Unknown
     pause: Pause | Unknown | None
+    fence: FenceProgram | None = None
+    """The program of this host's configuration; None where no fence is configured."""
 
 
 class Unreached(NamedTuple):

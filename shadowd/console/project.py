@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shadowd.console.clock import ago, at
+from shadowd.console.fencing import FenceView, all_fence, fence_views
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.lock import LockView, lock_view
 from shadowd.console.master import MasterView, master_view
@@ -65,6 +66,8 @@ class CellView(NamedTuple):
     protection: ProtectionView
     epoch: int | None
     rows: tuple[HostRow, ...]
+    fences: tuple[FenceView, ...] = ()
+    """The last attempts to switch hosts off, by the daemons that report."""
 
 
 def project(gathered: Gathered) -> CellView:
@@ -101,6 +104,7 @@ def project(gathered: Gathered) -> CellView:
         else ProtectionView("unknown", "the shared directory cannot be looked at"),
         epoch=_epoch(reached, freshest),
         rows=rows,
+        fences=fence_views(record for record in records.values() if is_fresh(record, gathered.now)),
     )
 
 
@@ -220,7 +224,8 @@ def _protection(
 ) -> ProtectionView:
     if freshest is None:
         return ProtectionView(Protection.NONE.value, "no shadowd has reported")
-    if freshest.protection == Protection.FENCED.value:
+    fresh = {host: record for host, record in records.items() if is_fresh(record, now)}
+    if all_fence(fresh, master):
         return ProtectionView(Protection.FENCED.value, "an old master's host is fenced before a launch")
     guard = records.get(master)
     alive = guard is not None and is_fresh(guard, now) and guard.io_stuck is None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from shadowd.adapters.reading import list_dir, read_small
-from shadowd.core.values import Problem, Unknown
+from shadowd.core.values import FencePolicy, Problem, Unknown
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 64 * 1024
@@ -46,6 +46,16 @@ class LockRecord(NamedTuple):
     since: float | None
 
 
+class FenceRecord(NamedTuple):
+    """The last attempt of that host to switch another one off."""
+
+    epoch: int
+    host: str
+    outcome: str
+    detail: str
+    when: float | None
+
+
 class HostRecord(NamedTuple):
     """One record; all times in Unix seconds by the writing host's clock, durations in seconds."""
 
@@ -76,6 +86,9 @@ class HostRecord(NamedTuple):
     durations: Mapping[str, float]
     """The numbers of ``timing``."""
     delay_applies: str
+    fence: str = FencePolicy.NONE.value
+    """Whether a launch there needs the proof that the old host is off."""
+    fenced: tuple[FenceRecord, ...] = ()
 
 
 def read(path: Path) -> HostRecord | Unknown:
@@ -214,7 +227,26 @@ def _record(fields: _Fields) -> HostRecord:
         io_stuck=fields.optional_number("io_stuck"),
         durations=timing.numbers(),
         delay_applies=timing.text("delay_applies", 40),
+        **_fence(fields),
     )
+
+
+def _fence(fields: _Fields) -> dict[str, Any]:
+    """Return the fields about fencing; a release without it has none."""
+    if fields.absent("fence"):
+        return {}
+    fence = fields.fields("fence")
+    attempts = (
+        FenceRecord(
+            epoch=one.whole("epoch"),
+            host=one.text("host", 255),
+            outcome=one.text("outcome", 20),
+            detail=one.text("detail"),
+            when=one.optional_number("when"),
+        )
+        for one in fence.each("attempts", MAX_REFUSALS)
+    )
+    return {"fence": fence.text("policy", 20), "fenced": tuple(attempts)}
 
 
 def _refusal(fields: _Fields) -> RefusalRecord:

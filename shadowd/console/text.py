@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from shadowd.console.clock import ago, at, span, times
+from shadowd.console.fencing import told
 from shadowd.console.health import Health, Item, gravest_first, worst
 from shadowd.console.project import CellView, moved_text
 from shadowd.console.records import clean
@@ -24,6 +25,7 @@ _LABEL: Final = 12
 _VERDICT: Final = 10
 _HOST: Final = 24
 _LONGEST: Final = 4000
+_FENCES: Final = 5
 _SHOWN: Final = 2
 """Problems of a cell that the overview of many cells spells out."""
 _QUANTITY: Final = re.compile(r"(\d) (s|min|h|d)\b")
@@ -107,6 +109,8 @@ def _cell(report: Report) -> Iterable[str]:
     if view.pause:
         yield from _labelled("pause", view.pause)
     yield from _labelled("protection", f"{view.protection.level}: {view.protection.text}")
+    for fence in view.fences[:_FENCES]:
+        yield from _labelled("fence", told(fence, view.now))
     yield ""
     yield from _rows(view)
     bad = [item for item in gravest_first(report.items) if item.health is not Health.OK]

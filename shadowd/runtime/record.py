@@ -10,7 +10,7 @@ from typing import Any
 
 from shadowd.core.snapshot import Refusal, Snapshot
 from shadowd.core.timing import Timing
-from shadowd.core.values import Instant, Lock, Pause, Unknown
+from shadowd.core.values import FenceAttempt, Instant, Lock, Pause, Unknown
 
 FORMAT = 1
 
@@ -66,6 +66,10 @@ def encode(
         "observed": at(snapshot.observed),
         "attempts": snapshot.attempts,
         "io_stuck": at(io_stuck),
+        "fence": {
+            "policy": snapshot.fence.value,
+            "attempts": [_attempt(one, at(one.when)) for one in snapshot.fenced],
+        },
         "timing": _timing(publisher.timing),
     }
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -73,6 +77,16 @@ def encode(
 
 def _refusal(item: Refusal, until: float | None) -> dict[str, Any]:
     return {"reason": item.reason.value, "text": item.reason.text, "detail": item.detail, "until": until}
+
+
+def _attempt(one: FenceAttempt, when: float | None) -> dict[str, Any]:
+    return {
+        "epoch": one.epoch,
+        "host": one.host,
+        "outcome": one.outcome.value,
+        "detail": one.detail,
+        "when": when,
+    }
 
 
 def _lock(lock: Lock | Unknown) -> dict[str, Any] | None:

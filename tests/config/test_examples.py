@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from shadowd.config.load import examine, load
-from shadowd.config.models import CellSettings, LaunchSettings, LogSettings, ProbeSettings, Settings
+from shadowd.config.models import (
+    CellSettings,
+    FenceSettings,
+    LaunchSettings,
+    LogSettings,
+    ProbeSettings,
+    Settings,
+)
 from shadowd.core.timing import DelayApplies, Timing
+from shadowd.core.values import FencePolicy
 
 FOLDER = Path(__file__).parents[2] / "config"
 EXPLAINED = FOLDER / "shadowd.toml"
@@ -15,14 +23,17 @@ EXPLAINED = FOLDER / "shadowd.toml"
 
 def keys() -> list[str]:
     """Return every key of every table, as the file spells it."""
-    models = (Settings, LogSettings, CellSettings, LaunchSettings, ProbeSettings)
+    models = (Settings, LogSettings, CellSettings, LaunchSettings, ProbeSettings, FenceSettings)
     return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
 
 
 def uncommented(tmp_path: Path) -> Path:
     """Return the explained file with every "#key = value" in force."""
     file = tmp_path / "shadowd.toml"
-    file.write_text(re.sub(r"^#(?=\w+ = )", "", EXPLAINED.read_text(), flags=re.MULTILINE))
+    text, options = EXPLAINED.read_text().split("[cell.fence.options]")
+    # A fence's options need its agent, which lengthens the licence.
+    file.write_text(re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE))
+    assert options.count("\n#") == 4
     return file
 
 
@@ -39,13 +50,14 @@ def test_there_is_an_example_for_each_use() -> None:
         "gridengine.toml",
         "gridengine-ancestor-timers.toml",
         "gridengine-many-cells.toml",
+        "gridengine-fenced.toml",
     }
 
 
 @pytest.mark.parametrize("name", keys())
 def test_every_key_is_explained(name: str) -> None:
     """No key of the models is missing from the file that documents them."""
-    assert re.search(rf"^(#?{name} = |\[\[?([a-z]+\.)*{name}\]\]?$)", EXPLAINED.read_text(), re.MULTILINE)
+    assert re.search(rf"^((# ?)?{name} = |\[\[?([a-z]+\.)*{name}\]\]?$)", EXPLAINED.read_text(), re.MULTILINE)
 
 
 def test_the_values_that_are_shown_as_defaults_are_the_defaults(tmp_path: Path) -> None:
@@ -72,6 +84,9 @@ def test_the_small_files_are_what_they_say() -> None:
     (cell,) = load(FOLDER / "gridengine-ancestor-timers.toml", {}).cells
     assert float(cell.timing().earliest) == 240
     assert cell.timing().delay_applies is DelayApplies.AFTER_FAILED_BID
+    (cell,) = load(FOLDER / "gridengine-fenced.toml", {}).cells
+    assert cell.fence.policy is FencePolicy.REQUIRED
+    assert cell.fence.secrets == ()
     assert [cell.name for cell in load(FOLDER / "gridengine-many-cells.toml", {}).cells] == [
         "physics",
         "biology",

@@ -38,7 +38,7 @@ def mistakes(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
 
 
 def test_the_models_know_every_duration_of_the_core() -> None:
-    """No duration of the core is out of reach of the file, but the fence's, which has no key yet."""
+    """No duration of the core is out of reach of the file; the fence's has its own table."""
     core = {field.name for field in fields(Timing)}
     assert set(DURATIONS) == core - {"fence_timeout", "delay_applies"}
     assert set(DURATIONS) <= set(CellSettings.model_fields)

@@ -249,7 +249,9 @@ def test_a_host_without_an_address_answers_nothing() -> None:
 
 def test_late_answers_are_dropped() -> None:
     """Only what is awaited moves it."""
-    adoption = Adoption(epoch=Epoch(1), pid=PID, host=HERE, timing=timing(), ledger=ledger(), now=BEGINNING)
+    adoption = Adoption(
+        epoch=Epoch(1), pid=PID, policy=policy(), timing=timing(), ledger=ledger(), now=BEGINNING
+    )
     adoption.begin(BEGINNING)
     late = (Probed(THERE, ProbeOutcome.ANSWERS), StrayStopped(PID, alive=False), LockCleared())
     assert [adoption.step(event, Instant(BEGINNING + 1)) for event in late] == [(), (), ()]

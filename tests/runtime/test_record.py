@@ -11,6 +11,9 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
     Epoch,
+    FenceAttempt,
+    FenceOutcome,
+    FencePolicy,
     Host,
     Instant,
     Lock,
@@ -48,6 +51,8 @@ def snapshot(**changes: Any) -> Snapshot:
         "pause": Pause("root", "upgrade", 77.0),
         "observed": Instant(999),
         "attempts": 2,
+        "fence": FencePolicy.REQUIRED,
+        "fenced": (FenceAttempt(Epoch(3), Host("h0"), FenceOutcome.FAILED, "no route", Instant(980)),),
     }
     return Snapshot(**(fields | changes))
 
@@ -100,6 +105,12 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
         "observed": 4999.0,
         "attempts": 2,
         "io_stuck": 4990.0,
+        "fence": {
+            "policy": "required",
+            "attempts": [
+                {"epoch": 3, "host": "h0", "outcome": "failed", "detail": "no route", "when": 4980.0}
+            ],
+        },
     }
     assert timing["stale_after"] == 240
     assert timing["delay_applies"] == "before_takeover"
