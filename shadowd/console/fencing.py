@@ -70,11 +70,11 @@ def all_fence(records: Mapping[str, HostRecord], master: str) -> bool:
 
 def told(view: FenceView, now: float) -> str:
     """Say what became of an attempt, and what follows."""
-    when = f" {ago(view.when, now)}" if view.when is not None else ""
+    when = f" at {ago(view.when, now)}" if view.when is not None else ""
     if not view.failed:
-        return f"{view.by} switched {view.host} off{when}, epoch {view.epoch}: {view.detail}"
+        return f"{view.host} was switched off by {view.by}{when}, epoch {view.epoch}: {view.detail}"
     follows = "no master starts without that" if view.required else "not required, so the takeover goes on"
-    return f"{view.by} could not prove{when} that {view.host} is off: {view.detail}; {follows}"
+    return f"{view.host} is not proved to be off: {view.detail} (tried by {view.by}{when}); {follows}"
 
 
 def fence_items(program: FenceProgram | None, views: Iterable[FenceView], now: float) -> Iterator[Item]:

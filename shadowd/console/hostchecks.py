@@ -68,7 +68,9 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
     if row.attempts:
         grave = _CRITICAL if row.attempts >= MANY_ATTEMPTS else _WARNING
         text = f"failed to start a master {times(row.attempts)}"
-        yield Item(name, grave, text, remedy(Reason.LAUNCH_FAILED, view.spool))
+        unproved = any(one.failed and one.required and one.by == row.host for one in view.fences)
+        reason = Reason.FENCE_FAILED if unproved else Reason.LAUNCH_FAILED
+        yield Item(name, grave, text, remedy(reason, view.spool))
     if row.ahead > _CLOCK_TOLERANCE:
         text = f"its clock is {span(row.ahead)} ahead of this host's: shown times are off"
         yield Item(name, _WARNING, text, "Set the clocks (NTP). No decision depends on them.")
