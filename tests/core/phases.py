@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from shadowd.core.actions import Launch, MakeClaim, PlaceLock, Probe
+from shadowd.core.actions import Fence, Launch, MakeClaim, PlaceLock, Probe
 from shadowd.core.snapshot import State
-from shadowd.core.values import NoticeKind
+from shadowd.core.values import FenceOutcome, FencePolicy, NoticeKind
+from tests.core.rounds import THERE, confirmed, policy
 from tests.core.seat import Seat
+from tests.core.world import World
 
 
 def standby(seat: Seat) -> None:
@@ -71,6 +73,16 @@ def active(seat: Seat) -> None:
     seat.until(NoticeKind.STARTED)
     seat.settle()
     assert seat.state is State.ACTIVE
+
+
+def without_proof() -> Seat:
+    """Return a seat that gave up a bid because the old master's host could not be proved to be off."""
+    world = World(fences={THERE: FenceOutcome.FAILED})
+    world.add(confirmed(1))
+    seat = Seat(world, policy=policy(fence=FencePolicy.REQUIRED))
+    seat.until(Fence)
+    seat.settle()
+    return seat
 
 
 Phase = Callable[[Seat], None]

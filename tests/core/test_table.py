@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 import shadowd.core
-from shadowd.core.actions import Adopt, Fence, Launch, Probe
+from shadowd.core.actions import Adopt, Launch, Probe
 from shadowd.core.course import Course
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.reasons import Reason
@@ -17,8 +17,6 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import (
     Epoch,
     ExitKind,
-    FenceOutcome,
-    FencePolicy,
     Instant,
     KeptLease,
     NoticeKind,
@@ -137,10 +135,6 @@ def shut_down(seat: Seat) -> None:
 def beats(seat: Seat) -> None:
     """Let the heartbeat move."""
     seat.world.advance_beat()
-
-
-def nothing(_: Seat) -> None:
-    """Change nothing."""
 
 
 def asked(seat: Seat) -> None:
@@ -385,16 +379,6 @@ def usurped(seat: Seat) -> None:
     seat.run(3)
 
 
-def without_proof() -> Seat:
-    """Let the old master's host stay on although no launch may come without its death."""
-    world = old_cell()
-    world.fences[THERE] = FenceOutcome.FAILED
-    seat = Seat(world, policy=policy(fence=FencePolicy.REQUIRED))
-    seat.until(Fence)
-    seat.settle()
-    return seat
-
-
 def beating_while_asked() -> Seat:
     """Let an operator ask while an unclaimed master beats."""
     seat = Seat()
@@ -418,7 +402,7 @@ def moved_without_an_answer(seat: Seat) -> None:
 
 
 WALKS.update(_more())
-WALKS[S.ACCOUNTING, Reason.FENCE_FAILED] = without_proof
+WALKS[S.ACCOUNTING, Reason.FENCE_FAILED] = phases.without_proof
 WALKS[S.STALE, Reason.BEATING] = beating_while_asked
 WALKS[S.STANDBY, Reason.ASKED_MOVE] = then(phases.standby, asked_move)
 WALKS[S.STALE, Reason.ASKED_MOVE] = moving()
