@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         reports = look(args)
         if args.fence:
-            from shadowd.app.fencing import tried
+            from shadowd.app.fencetrial import tried
 
             reports = tried(args.config, os.environ, reports)
     except ShadowdError as error:

@@ -16,6 +16,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.values import FenceOutcome, FencePolicy
 
 REQUIRED = FencePolicy.REQUIRED.value
+_NEWS = 86400.0
 _DEAD = FenceOutcome.DEAD.value
 
 
@@ -44,8 +45,8 @@ class FenceView(NamedTuple):
         return self.outcome != _DEAD
 
 
-def fence_views(records: Iterable[HostRecord]) -> tuple[FenceView, ...]:
-    """Return the attempts of these daemons, the latest first."""
+def fence_views(records: Iterable[HostRecord], now: float) -> tuple[FenceView, ...]:
+    """Return what failed, and what else these daemons tried in the last day, the latest first."""
     found = [
         FenceView(
             by=record.host,
@@ -58,6 +59,7 @@ def fence_views(records: Iterable[HostRecord]) -> tuple[FenceView, ...]:
         )
         for record in records
         for attempt in record.fenced
+        if attempt.outcome != _DEAD or attempt.when is None or now - attempt.when < _NEWS
     ]
     return tuple(sorted(found, key=lambda view: -(view.when or 0.0)))
 

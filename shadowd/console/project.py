@@ -104,7 +104,9 @@ def project(gathered: Gathered) -> CellView:
         else ProtectionView("unknown", "the shared directory cannot be looked at"),
         epoch=_epoch(reached, freshest),
         rows=rows,
-        fences=fence_views(record for record in records.values() if is_fresh(record, gathered.now)),
+        fences=fence_views(
+            [record for record in records.values() if is_fresh(record, gathered.now)], gathered.now
+        ),
     )
 
 

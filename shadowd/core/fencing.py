@@ -51,8 +51,8 @@ class Fencing:
 
     @property
     def told(self) -> str:
-        """What was tried so far, for the notice; empty where nothing was."""
-        tried = self._memory.proofs.attempts
+        """What was tried since the last beat, for the notice; empty where nothing was."""
+        tried = self._memory.proofs.recent
         return "; ".join(f"fence {one.host}: {one.outcome.value}, {one.detail}" for one in tried)[:_LONGEST]
 
     def next(self, active: Host | Unknown) -> Fence | None:

@@ -26,6 +26,11 @@ class Proofs:
         """All of them, in the order of their first on each host."""
         return tuple(self._last.values())
 
+    @property
+    def recent(self) -> tuple[FenceAttempt, ...]:
+        """Those since the last beat."""
+        return tuple(one for one in self.attempts if one.host in self._silent_since or self.failed(one.host))
+
     def note(self, attempt: FenceAttempt) -> None:
         """Remember how an attempt ended."""
         self._last[attempt.host] = attempt

@@ -87,6 +87,13 @@ def test_a_fence_that_worked_is_told_and_no_problem(made: HandMade) -> None:
     assert "fence       h1 was switched off by h2, epoch 8: off, says fence_ipmilan" in status([found])
 
 
+def test_old_successes_are_no_news(made: HandMade) -> None:
+    """The claims' notices keep them; a failure stays as long as it matters."""
+    for outcome, found in (("dead", ()), ("failed", ("h1",))):
+        made.record("h1", fence=fenced(outcome, when=NOW - 90_000))
+        assert tuple(fence.host for fence in look(made).view.fences) == found
+
+
 def test_a_daemon_that_is_gone_says_nothing_of_now(made: HandMade) -> None:
     """Its last failure may be over."""
     made.record("h1", fence=fenced("failed"), wall=NOW - 900)

@@ -136,6 +136,15 @@ def test_a_failure_proves_nothing_and_ends_with_the_next_beat(outcome: FenceOutc
     assert proofs.attempts == (attempt(ELSEWHERE),)
 
 
+def test_what_is_told_of_is_recent() -> None:
+    """A notice tells what was tried in this silence, not what was tried for another master."""
+    proofs = noted(attempt(), attempt(ELSEWHERE, outcome=FenceOutcome.FAILED))
+    assert proofs.recent == proofs.attempts
+    proofs.beat_moved()
+    assert proofs.recent == ()
+    assert proofs.attempts == (attempt(),)
+
+
 def test_the_last_attempt_counts() -> None:
     """A switch that failed and then worked has worked, and one that worked proves what it proved."""
     proofs = noted(attempt(outcome=FenceOutcome.FAILED), attempt())
