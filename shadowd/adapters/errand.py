@@ -102,9 +102,10 @@ def _read(pipe: int) -> bytes:
 
 
 def _end(child: subprocess.Popen[bytes]) -> int | None:
+    # Asked before the pipe is closed: that alone would end one that still talks.
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     if child.stdout is not None:
         child.stdout.close()
-    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     # Not collected yet, so the group's number cannot be another's.
     with contextlib.suppress(OSError):
         os.killpg(child.pid, signal.SIGKILL)

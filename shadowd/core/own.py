@@ -59,8 +59,13 @@ class OwnEpochs:
         """True while there is something to look for or to write."""
         return bool(self._owed or self._unseen)
 
-    def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant) -> None:
-        """Remember to write this outcome."""
+    def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant, ledger: Ledger | None = None) -> None:
+        """Remember to write this outcome.
+
+        Not for an epoch that this ledger, if one is given, does not list: the next listing tells of it.
+        """
+        if ledger is not None and ledger.get(epoch) is None:
+            return
         self._owed[epoch] = outcome
         self._owed_at = now
 

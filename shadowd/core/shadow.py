@@ -147,8 +147,9 @@ class Shadow:
         at = self._persistence.next(now) if outcome is NoticeKind.DIED else None
         if at is not None:
             self._revival = Revival(epoch, at)
-        elif self.memory.ledger.get(epoch) is not None:  # else the first listing tells whether it is open
-            self.own.owe(epoch, outcome, now)
+        else:
+            self.own.owe(epoch, outcome, now, self.memory.ledger)
+            self.watch.stand_back(reason, now)
         self.watch.at_once(now)
         return (*said, *self.tick(now))
 

@@ -52,6 +52,7 @@ _EVENTS = {
     Reason.LEDGER_DOUBT: "ledger.doubt",
     Reason.LEDGER_SHRANK: "ledger.doubt",
 }
+_FAILED_HERE = frozenset({Reason.MASTER_ENDED, Reason.LEASE_OVER})
 _CLAIM_REASONS = {
     Reason.DELAY_OVER: ClaimReason.SILENCE,
     Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
@@ -78,6 +79,8 @@ class Watch:
         self._next_list = course.since
         self._last_check = Instant(course.since - _EARLY)
         self._retry_at = course.since
+        self._back_until = course.since
+        """Others go first until then, whatever beats meanwhile."""
         self._unresolvable: Host | None = None
         self._asked: Reason | None = None
         self._cause = Reason.SILENT
@@ -162,6 +165,11 @@ class Watch:
         self._retry_at = Instant(now + min(self._timing.retry_limit, doubled))
         self.bid_over(now)
 
+    def stand_back(self, reason: Reason, now: Instant) -> None:
+        """Let others go first, after a master of this host ended as none should."""
+        if reason in _FAILED_HERE:
+            self._back_until = Instant(now + self._timing.retry_after)
+
     def bid_over(self, now: Instant) -> None:
         """Begin the delay where it applies after a bid that came to nothing."""
         if self._timing.delay_applies is DelayApplies.AFTER_FAILED_BID:
@@ -241,7 +249,7 @@ class Watch:
             shut_down=self._memory.shut_down,
             accounts=self._accounts(now),
             unresolvable=self._unresolvable if now < self._retry_at else None,
-            retry_at=self._retry_at,
+            retry_at=max(self._retry_at, self._back_until),
             owes_outcome=self._owes(),
             asked=self._asked is not None,
             moving=self.moving,

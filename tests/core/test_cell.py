@@ -2,7 +2,7 @@
 
 import pytest
 
-from shadowd.core.actions import Inspect, MakeClaim, Observe, WriteNotice
+from shadowd.core.actions import Inspect, MakeClaim, Observe, StopPair, WriteNotice
 from shadowd.core.cell import Cell
 from shadowd.core.events import Inspected, Launched, NoticeAnswered
 from shadowd.core.guard import Guard
@@ -122,7 +122,32 @@ def test_after_the_guard_the_watch_goes_on() -> None:
     seat.until(NoticeKind.DIED, 2)
     assert seat.state is State.STANDBY
     seat.answer()
-    assert seat.until(MakeClaim, 1).epoch == 2, "its own death notice is as good as another's"
+    assert seat.until(MakeClaim, 31).epoch == 2, "its own death notice is as good as another's"
+
+
+def test_a_host_whose_master_failed_stands_back() -> None:
+    """Its own death notice would make it the first of all to bid, again and again; a beat changes nothing."""
+    seat = Seat()
+    phases.active(seat)
+    seat.run(20)
+    seat.world.advance_beat()
+    seat.world.pairs[HERE, Epoch(1)] = Pair(ExitKind.FAILED)
+    seat.until(NoticeKind.DIED, 2)
+    died = seat.now
+    seat.run(29)
+    assert seat.reasons == [Reason.BACKING_OFF]
+    seat.until(MakeClaim, 5)
+    assert seat.now - died == pytest.approx(30, abs=1.1)
+
+
+def test_a_host_whose_master_outlived_its_lease_stands_back() -> None:
+    """Whatever kept it from its files keeps it from being a good master."""
+    seat = Seat()
+    phases.active(seat)
+    seat.until(StopPair)
+    stopped = seat.now
+    seat.until(MakeClaim)
+    assert seat.now - stopped >= 30
 
 
 def test_a_round_of_before_is_dropped() -> None:
