@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.hints import Hints
 from shadowd.adapters.instance import lock_instance
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import become
@@ -61,6 +62,7 @@ class Cells:
     environ: Mapping[str, str]
     settings: Settings
     watches: Watches
+    hints: Hints | None = None
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _leaving: list[Runner] = field(default_factory=list)
     _quiet: bool = True
@@ -111,6 +113,10 @@ class Cells:
         """Tell whether a cell is served; any thread may ask."""
         return name in self.loop.runners
 
+    def wake(self, name: str) -> None:
+        """Let a cell look early; any thread may call this."""
+        self.loop.post(lambda: self.feed(name, Woken()), name)
+
     def _remind(self) -> None:
         """Sleep on a worker of its own, and have a look taken each time."""
         while True:
@@ -128,7 +134,7 @@ class Cells:
         begun = time.monotonic()
         for moment, name in moments:
             time.sleep(max(0.0, begun + moment - time.monotonic()))
-            self._wake(name)
+            self.wake(name)
 
     def _look_at_all(self) -> None:
         for slot in self._slots.values():
@@ -182,9 +188,10 @@ class Cells:
             submit=self.submit,
             post=lambda word: self.loop.post(word, prepared.settings.name),
             note=lambda word: self.loop.note(word, prepared.settings.name),
-            ended=self._wake,
+            ended=self.wake,
             environ=self.environ,
             spool_log=self.settings.log.spool,
+            hints=self.hints,
         )
 
     def _begin(self, slot: _Slot, assembled: Assembled) -> None:
@@ -197,11 +204,7 @@ class Cells:
                 (prepared.cell.common, _WATCHED_COMMON),
             )
             for directory, names in places:
-                self.watches.watch(name, directory, names, lambda: self._wake(name))
-
-    def _wake(self, name: str) -> None:
-        """Let a cell look early; any thread may call this."""
-        self.loop.post(lambda: self.feed(name, Woken()), name)
+                self.watches.watch(name, directory, names, lambda: self.wake(name))
 
     def _end(self, name: str) -> None:
         slot = self._slots.pop(name)

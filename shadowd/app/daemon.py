@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from shadowd import __version__
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.control import ControlServer
+from shadowd.adapters.hints import Hints
 from shadowd.adapters.instance import ensure_directory
 from shadowd.adapters.procfs import become_subreaper
 from shadowd.adapters.service import ServiceManager
@@ -40,7 +41,7 @@ _LEVELS = {
     "error": Level.ALARM,
     "critical": Level.ALARM,
 }
-_AT_START = ("host", "runtime_dir", "watch")
+_AT_START = ("host", "runtime_dir", "watch", "hints", "hint_port")
 """Keys that name what a running daemon holds on to: a reload leaves them as they are, and says so."""
 
 
@@ -83,6 +84,7 @@ class Daemon:
         self._listen_to_signals()
         for warning in self._loaded.warnings():
             announce("config.warning", detail=warning)
+        self._cells.hints = self._hear_hints()
         self._cells.adopt(settings)
         self._take_first_look()
         self._control = ControlServer(settings.runtime_dir, self._answer)
@@ -92,6 +94,20 @@ class Daemon:
         ready()
         self._loop.run()
         self._leave()
+
+    def _hear_hints(self) -> Hints | None:
+        """Open the socket for hints, where they are wanted; without it everything is only a little later."""
+        settings = self._loaded.settings
+        if not settings.hints:
+            return None
+        try:
+            hints = Hints(settings.hint_port, serves=self._cells.serves, woken=self._cells.wake)
+        except OSError as error:
+            port = f"UDP port {settings.hint_port or 'of the kernel'}"
+            announce("hints.unavailable", detail=f"{port}: {error.strerror or error}")
+            return None
+        hints.start()
+        return hints
 
     def _take_first_look(self) -> None:
         """Let the cells begin, and wait a bounded time for those that are slow."""

@@ -14,6 +14,7 @@ from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.hints import Hints
 from shadowd.adapters.hostnames import HostNames, machine_names
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import Keeper, read_lease, write_lease
@@ -25,6 +26,7 @@ from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.user import FileUser, become, lookup
 from shadowd.app.asuser import ClaimsAs, FilesAs
 from shadowd.app.fencing import fencer
+from shadowd.app.hinting import hinted
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
 from shadowd.core.policy import Policy
@@ -106,6 +108,7 @@ def assemble(
     ended: Callable[[str], None],
     environ: Mapping[str, str],
     spool_log: bool,
+    hints: Hints | None,
 ) -> Assembled:
     """Put one cell together; raises CellError where this host cannot say who it is."""
     settings, cell, host = prepared.settings, prepared.cell, prepared.host
@@ -141,7 +144,15 @@ def assemble(
     )
     ports = Ports(
         clock=clock,
-        claims=claims,
+        claims=hinted(
+            claims,
+            hints,
+            cell=settings.name,
+            host=host,
+            user=prepared.user,
+            state=cell.paths.state,
+            submit=submit,
+        ),
         files=FilesAs(prepared.user, files),
         probe=probe,
         launcher=launcher,
@@ -174,6 +185,7 @@ def assemble(
             pid=os.getpid(),
             boot_id=identity.boot_id,
             timing=timing,
+            hints=hints.place if hints else None,
         ),
     )
     return Assembled(prepared, runner, launcher.close)

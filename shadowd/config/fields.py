@@ -124,6 +124,11 @@ Restarts = Annotated[
     PlainValidator(words.restarts),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": words.MOST_RESTARTS}),
 ]
+HintPort = Annotated[
+    int,
+    PlainValidator(words.port_or_any),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 65535}),
+]
 Program = Annotated[
     tuple[str, ...], PlainValidator(words.program), WithJsonSchema({**_STRINGS, "minItems": 1})
 ]

@@ -22,6 +22,7 @@ from shadowd.config.fields import (
     CellName,
     Environment,
     FilePath,
+    HintPort,
     HostName,
     Interval,
     Kind,
@@ -221,6 +222,8 @@ class Settings(Strict):
         examples=["/run/shadowd"],
     )
     watch: bool = _key(True, "Let inotify wake the daemon early; nothing depends on it.")  # noqa: FBT003
+    hints: bool = _key(True, "Let other hosts hint that a claim or notice was written.")  # noqa: FBT003
+    hint_port: HintPort = _key(0, "UDP port for hints; 0 for any.", 6446)
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
     cells: Annotated[tuple[CellSettings, ...], AsTuple] = Field(
         alias="cell", description="The cells that this host serves.", examples=[[{"sge_root": "/opt/sge"}]]

@@ -102,6 +102,13 @@ def restarts(value: object) -> int:
     return value
 
 
+def port_or_any(value: object) -> int:
+    """Return a UDP port from a number; 0 leaves it to the kernel."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise UnfitError(f"{shown(value)} is no UDP port: a number from 1 to 65535, or 0 for any")
+    return value
+
+
 def text(value: object) -> str:
     """Return a string that can be handed to the system: no NUL, no lone surrogate, not endless."""
     if not isinstance(value, str):

@@ -69,6 +69,7 @@ EVENTS: dict[str, EventName] = {
         ("cell.disabled", _ALARM, "A cell of the configuration cannot be served; the others are."),
         ("config.warning", _WARNING, "The configuration is usable, but something in it is unwise."),
         ("watch.unavailable", _INFO, "No early wake-ups for a directory; the regular checks go on."),
+        ("hints.unavailable", _INFO, "No hints from other hosts; notices are listed regularly anyway."),
         ("log.unwritable", _WARNING, "A log file cannot be written; its lines go to the other places only."),
         ("library.message", _WARNING, "A library in use had something to say."),
     )

@@ -4,6 +4,7 @@ Here this host's instants become wall-clock times, for people only; no decision 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -26,6 +27,8 @@ class Publisher:
     pid: int
     boot_id: str
     timing: Timing
+    hints: Callable[[], tuple[int, tuple[str, ...]]] | None = None
+    """Port and addresses where this daemon hears hints, as they are now; None: it hears none."""
 
 
 def encode(
@@ -71,6 +74,7 @@ def encode(
             "attempts": [_attempt(one, at(one.when)) for one in snapshot.fenced],
         },
         "timing": _timing(publisher.timing),
+        "hints": _hints(publisher),
     }
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
@@ -99,6 +103,13 @@ def _pause(pause: Pause | Unknown | None) -> dict[str, Any] | None:
     if pause is None or isinstance(pause, Unknown):
         return None
     return {"who": pause.who, "why": pause.why, "until": pause.until_wall}
+
+
+def _hints(publisher: Publisher) -> dict[str, Any] | None:
+    if publisher.hints is None:
+        return None
+    port, addresses = publisher.hints()
+    return {"port": port, "addresses": list(addresses)}
 
 
 def _timing(timing: Timing) -> dict[str, float | str]:

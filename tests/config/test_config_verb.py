@@ -129,7 +129,8 @@ def test_schema_describes_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert shadowd("schema") == 0
     schema = json.loads(capsys.readouterr().out)
     cell = schema["$defs"]["CellSettings"]
-    assert {"cell", "log", "host", "runtime_dir", "watch"} == set(schema["properties"])
+    top = {"cell", "log", "host", "runtime_dir", "watch", "hints", "hint_port"}
+    assert top == set(schema["properties"])
     assert not schema["required"]
     assert not cell["required"]
     assert cell["additionalProperties"] is False

@@ -57,6 +57,8 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 host = "me"
 runtime_dir = "/r"
 watch = false
+hints = false
+hint_port = 6446
 log = {{ format = "json", level = "debug", file = "", spool = false }}
 {CELL}
 name = "n"
@@ -81,6 +83,7 @@ probe.addresses."h.x" = "::1"
 """
     found = load(write(tmp_path, text), {})
     assert (found.host, found.runtime_dir, found.watch) == ("me", Path("/r"), False)
+    assert (found.hints, found.hint_port) == (False, 6446)
     assert found.log == LogSettings(format="json", level="debug", file=None, spool=False)
     (cell,) = found.cells
     assert (cell.name, cell.directory, cell.observer) == ("n", Path("/opt/sge/c"), True)

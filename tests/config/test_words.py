@@ -129,6 +129,14 @@ def test_ports_are_whole_numbers_in_range(bad: object) -> None:
         words.port(bad)
 
 
+@pytest.mark.parametrize("bad", [65536, -1, "6446", True, 1.5, None])
+def test_a_port_for_hints_may_be_left_to_the_kernel(bad: object) -> None:
+    """Zero is any port; the rest is as for all ports."""
+    assert (words.port_or_any(0), words.port_or_any(6446)) == (0, 6446)
+    with pytest.raises(words.UnfitError):
+        words.port_or_any(bad)
+
+
 def test_accounts_and_variables_have_their_usual_names() -> None:
     """Names of accounts and of variables are taken in the usual spelling only."""
     assert words.user_name("sge-admin") == "sge-admin"

@@ -1,6 +1,7 @@
 """The published record: what the snapshot says, in wall-clock time and plain JSON."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,10 +112,18 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
                 {"epoch": 3, "host": "h0", "outcome": "failed", "detail": "no route", "when": 4980.0}
             ],
         },
+        "hints": None,
     }
     assert timing["stale_after"] == 240
     assert timing["delay_applies"] == "before_takeover"
     assert set(timing) == set(Timing.__slots__)
+
+
+def test_a_record_says_where_hints_are_heard() -> None:
+    """Port and addresses as they are when the record is written, for the other hosts."""
+    heard = replace(PUBLISHER, hints=lambda: (41234, ("192.0.2.1", "2001:db8::1")))
+    line = encode(snapshot(), heard, now=Instant(0), wall=0.0, io_stuck=None)
+    assert json.loads(line)["hints"] == {"port": 41234, "addresses": ["192.0.2.1", "2001:db8::1"]}
 
 
 def test_what_is_unknown_is_null_and_the_reason_is_beside_it() -> None:
