@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from shadowd import __version__
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.control import ControlServer
+from shadowd.adapters.hardware import HardwareWatchdog
 from shadowd.adapters.hints import Hints
 from shadowd.adapters.instance import ensure_directory
 from shadowd.adapters.procfs import become_subreaper
@@ -23,7 +24,7 @@ from shadowd.adapters.user import become
 from shadowd.adapters.wakeup import EventWaker, Watches
 from shadowd.app.cells import Cells
 from shadowd.config.load import Loaded
-from shadowd.config.models import LogSettings
+from shadowd.config.models import LogSettings, Settings
 from shadowd.core.actions import Level
 from shadowd.core.events import TakeoverAsked
 from shadowd.errors import ConfigError
@@ -33,6 +34,8 @@ from shadowd.runtime.workers import Job, Workers
 
 _FIRST_LOOK = 20.0
 """Seconds that the start waits for the cells' files; a cell that is slower is served when it answers."""
+_HARDWARE_LIMIT = 10
+"""Seconds: the decision loop may sleep for half of that."""
 _STYLES = {"console": Style.CONSOLE, "json": Style.JSON, "journald": Style.JOURNAL}
 _LEVELS = {
     "debug": Level.INFO,
@@ -41,7 +44,7 @@ _LEVELS = {
     "error": Level.ALARM,
     "critical": Level.ALARM,
 }
-_AT_START = ("host", "runtime_dir", "watch", "hints", "hint_port")
+_AT_START = ("host", "runtime_dir", "watch", "hints", "hint_port", "hardware_watchdog")
 """Keys that name what a running daemon holds on to: a reload leaves them as they are, and says so."""
 
 
@@ -59,8 +62,8 @@ class Daemon:
         self._logs: Logs = logs_for(loaded.settings.log, environ, silent=silent)
         self._waker = EventWaker()
         self._service = ServiceManager(environ)
-        clock = SystemClock()
-        self._loop = Loop(clock, self._waker, alive=self._service.alive, longest=self._service.ping_every)
+        self._clock = clock = SystemClock()
+        self._loop = Loop(clock, self._waker, alive=self._alive, longest=self._service.ping_every)
         self._workers = Workers()
         self._cells = Cells(
             loop=self._loop,
@@ -71,6 +74,7 @@ class Daemon:
             watches=Watches(unavailable=lambda why: announce("watch.unavailable", detail=why)),
         )
         self._control: ControlServer | None = None
+        self._hardware = hardware_of(loaded.settings)
         self._told_to_stop = False
         self._loading = False
         self._load_again = False
@@ -94,6 +98,13 @@ class Daemon:
         ready()
         self._loop.run()
         self._leave()
+
+    def _alive(self) -> None:
+        """Tell whoever watches the decision loop that it took a turn."""
+        self._service.alive()
+        if self._hardware is not None:
+            ends = [runner.answers_until for runner in self._loop.runners.values()]
+            self._hardware.attend([end for end in ends if end is not None], self._clock.now())
 
     def _hear_hints(self) -> Hints | None:
         """Open the socket for hints, where they are wanted; without it everything is only a little later."""
@@ -206,8 +217,24 @@ class Daemon:
         self._service.stopping()
         if self._control is not None:
             self._control.close()
+        if self._hardware is not None:
+            self._hardware.close()
         self._logs.close()
         os._exit(0)
+
+
+def hardware_of(settings: Settings) -> HardwareWatchdog | None:
+    """Return the hardware watchdog where one is configured.
+
+    Its time limit is how long stopping a master may take: the others wait that long after a lease.
+    """
+    path = settings.hardware_watchdog
+    if path is None:
+        return None
+    limit = min(cell.timing().step_down_timeout for cell in settings.cells)
+    return HardwareWatchdog(
+        path, max(_HARDWARE_LIMIT, int(limit)), lambda event, detail: announce(event, detail=detail)
+    )
 
 
 def logs_for(settings: LogSettings, environ: Mapping[str, str], *, silent: bool) -> Logs:

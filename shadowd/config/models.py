@@ -222,6 +222,9 @@ class Settings(Strict):
         examples=["/run/shadowd"],
     )
     watch: bool = _key(True, "Let inotify wake the daemon early; nothing depends on it.")  # noqa: FBT003
+    hardware_watchdog: OptionalFile = _key(
+        None, 'Device that resets this host; "" for none.', "/dev/watchdog"
+    )
     hints: bool = _key(True, "Let other hosts hint that a claim or notice was written.")  # noqa: FBT003
     hint_port: HintPort = _key(0, "UDP port for hints; 0 for any.", 6446)
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")

@@ -49,6 +49,10 @@ class Cell:
         """Return when ``tick`` has something to do."""
         return (self._guard or self._shadow).deadline()
 
+    def answers_until(self) -> Instant | None:
+        """Return until when the guard answers for the master here, as long as it ends; None: no guard."""
+        return None if self._guard is None else self._guard.answers_until
+
     def snapshot(self) -> Snapshot:
         """Return what these machines think now, for people."""
         shadow, seen = self._shadow, self._shadow.memory.round

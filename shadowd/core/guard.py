@@ -89,6 +89,13 @@ class Guard:
         inspection = NEVER if Inspected in self._awaiting else self._next_inspection
         return min(self.lease.ends, look, inspection)
 
+    @property
+    def answers_until(self) -> Instant:
+        """Until when it answers for its master: not while that is killed, and for ever once it is gone."""
+        if self.ended is None or self.ended.at is EndingStep.TERM:
+            return self.lease.ends
+        return Instant(-NEVER) if self.ended.at is EndingStep.KILL else NEVER
+
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time; the lease is tested first."""
         if self.duty is Duty.DONE:

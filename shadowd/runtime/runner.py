@@ -88,6 +88,17 @@ class Runner:
         self._complained = False
         self._published: object = None
         self._publish_at = clock.now()
+        self._answers_until: Instant | None = None
+
+    @property
+    def answers_until(self) -> Instant | None:
+        """Until when the guard answers for the master here; None: no guard.
+
+        Of machines that broke it is what they said last: the master and its lease are still there.
+        """
+        if self._cell is not None:
+            self._answers_until = self._cell.answers_until()
+        return self._answers_until
 
     @property
     def name(self) -> str:

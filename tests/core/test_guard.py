@@ -349,3 +349,25 @@ def test_the_lease_is_shown() -> None:
     shown = seat.cell.snapshot()
     assert (shown.timer, shown.due) == (Timer.LEASE, TOOK_OVER + LEASE)
     assert shown.refusals == ()
+
+
+def test_it_answers_for_its_master_within_the_lease_only() -> None:
+    """Until the lease ends; never while it stops one; for nobody once that is gone."""
+    seat = guarding()
+    assert seat.cell.answers_until() == TOOK_OVER + LEASE
+    seat.world.add(record(2, host=ELSEWHERE))
+    seat.until(StopPair)
+    assert seat.cell.answers_until() == -NEVER
+    seat.settle()
+    assert outcome(seat) is STEPPED_DOWN
+    assert seat.cell.answers_until() is None
+
+
+def test_it_answers_for_a_master_that_ended_by_itself() -> None:
+    """What is left is to say how it ended; nothing of it can do harm, however long that takes."""
+    guard = guard_of(Seconds(10), Instant(0), now=Instant(1))
+    guard.tick(Instant(1))
+    assert guard.answers_until == 10
+    guard.step(Inspected(Epoch(1), GONE), Instant(1))
+    assert guard.duty is Duty.END
+    assert guard.answers_until == NEVER

@@ -6,6 +6,7 @@ from shadowd.core.events import Inspected, LockCleared, TakeoverAsked
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.values import (
+    NEVER,
     ClaimReason,
     Epoch,
     ExitKind,
@@ -115,6 +116,9 @@ def test_the_guard_lets_its_master_end_in_an_orderly_way() -> None:
     seat = guarding()
     wanted(seat)
     seat.until(TermPair)
+    answers = seat.cell.answers_until()
+    assert answers is not None
+    assert seat.now < answers < NEVER, "a planned end is no reason to reset the host"
     seat.answer()
     seat.until(ClearMark)
     assert seat.world.lock == FOREIGN

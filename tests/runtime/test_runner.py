@@ -122,6 +122,28 @@ def test_a_reborn_machine_recognises_its_own_master() -> None:
     assert world.masters() == (master,)
 
 
+def test_machines_that_broke_answer_for_their_master_as_they_did_last() -> None:
+    """The master and its lease are there whatever became of the machine: hardware need not reset the host."""
+    workshop = Workshop()
+    world = World(["a"], make=workshop.make)
+    world.start_daemons()
+    loop = world["a"].loop
+    assert loop is not None
+    runner = loop.runners["cell"]
+    assert runner.answers_until is None
+    assert world.run_until(lambda: world["a"].state("cell") is State.ACTIVE, 1000)
+    ends = runner.answers_until
+    assert ends is not None
+    workshop.breaks = True
+    poke(world)
+    world.run(1)
+    assert world["a"].snapshot("cell") is None
+    assert runner.answers_until is not None
+    assert runner.answers_until >= ends
+    world.run(60)
+    assert runner.answers_until > ends
+
+
 def test_an_answer_to_a_machine_that_broke_is_dropped() -> None:
     """A read that hung over the rebirth is not taken for an answer to the new machine's request."""
     workshop = Workshop()
