@@ -4,20 +4,33 @@ Why apart from the other files: it is the only one that this project's own comma
 may edit, so its text travels into logs and onto terminals. It is made harmless here, once.
 
 Refuses to compare ``until`` with any clock, and to guess: a pause that cannot be read is ``Unknown``,
-and nobody bids under it.
+and nobody bids under it. So a pause does not end by itself: hosts' clocks differ (PROTOCOL rule 3), and one
+that ended it early would start a master into somebody's maintenance, while the master's guard, by another
+clock, still took the pause for a beat. ``until`` is for people: ``status`` and ``check`` shout once it has
+passed.
+
+Written like a claim (one of two who pause at once is told of the other), or replaced whole when that is
+wanted: the daemons list the directory before they read, so that either is seen at the next look (NFS.md).
 """
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
+from shadowd.adapters.publish import create_file, make_directories, private_name, replace_file
+from shadowd.adapters.reading import list_dir, unreadable
 from shadowd.core.values import Pause, Problem, Unknown
 
 _LONGEST_TEXT = 1000
+_MOST_ENTRIES = 10_000
 
 
 def parse_pause(data: bytes, subject: str) -> Pause | Unknown:
-    """Read ``{"who": text, "why": text, "until": Unix seconds or null}``; other keys are let be."""
+    """Read ``{"who": text, "why": text, "until": Unix seconds or null}``; other keys are let be.
+
+    ``since`` (Unix seconds) may be there for people; a wrong one is none.
+    """
     if not data.strip():
         return Unknown(Problem.EMPTY, subject)
     try:
@@ -30,11 +43,54 @@ def parse_pause(data: bytes, subject: str) -> Pause | Unknown:
     if not isinstance(who, str) or not isinstance(why, str):
         return Unknown(Problem.GARBAGE, subject, '"who" and "why" must be texts')
     if until is None:
-        return Pause(_harmless(who), _harmless(why), None)
+        return Pause(_harmless(who), _harmless(why), None, _seconds(record.get("since")))
     wall = _seconds(until)
     if wall is None:
         return Unknown(Problem.GARBAGE, subject, '"until" must be Unix seconds or null')
-    return Pause(_harmless(who), _harmless(why), wall)
+    return Pause(_harmless(who), _harmless(why), wall, _seconds(record.get("since")))
+
+
+def encode_pause(pause: Pause) -> bytes:
+    """Return the file's content."""
+    record = {
+        "who": _harmless(pause.who),
+        "why": _harmless(pause.why),
+        "since": pause.since_wall,
+        "until": pause.until_wall,
+    }
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def write_pause(path: Path, pause: Pause, host: str, *, replace: bool) -> Pause | Unknown:
+    """Put the pause there and return the one that lies there now: another's, unless ``replace``.
+
+    Makes the directory of this project's records where it is missing, never the spool.
+    """
+    data = encode_pause(pause)
+    try:
+        make_directories(path.parent)
+    except OSError as error:
+        return unreadable(path.parent, error)
+    if replace:
+        return replace_file(path, data) or pause
+    found = create_file(path, data, private=private_name("tmp", host))
+    return found if isinstance(found, Unknown) else parse_pause(found, str(path))
+
+
+def remove_pause(path: Path) -> Unknown | None:
+    """Take the pause away; None when it is gone, whoever took it."""
+    failure: OSError | None = None
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        failure = error
+    names = list_dir(path.parent, _MOST_ENTRIES)
+    if isinstance(names, Unknown):
+        return None if failure is None and names.problem is Problem.MISSING else names
+    if path.name not in names:
+        return None
+    detail = failure.strerror if failure else "it is still there"
+    return Unknown(Problem.UNREADABLE, str(path), f"could not be removed: {detail}")
 
 
 def _seconds(value: object) -> float | None:

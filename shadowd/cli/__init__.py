@@ -26,6 +26,8 @@ VERBS: Final = {
     "check": "judge whether failover would work now, for monitoring",
     "takeover": "take over without waiting for the timers, with every safety check",
     "migrate": "move a living, guarded master to this host",
+    "pause": "switch failover off for maintenance: nobody starts a master",
+    "resume": "end a pause",
     "config": "check, show or describe the configuration",
     "demo": "show a failover on this machine, with a toy master",
 }

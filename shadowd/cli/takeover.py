@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         print("nothing was asked for", file=sys.stderr)
         return 1
     before = _record(stem)
-    ask(socket_path(stem.parent, pid), {"do": args.verb, "cell": cell, "by": _asker()})
+    ask(socket_path(stem.parent, pid), {"do": args.verb, "cell": cell, "by": asker()})
     try:
         record, ended = _follow(stem, before, args)
     except KeyboardInterrupt:
@@ -151,7 +151,7 @@ def _daemon(stem: Path) -> int:
     return pid
 
 
-def _asker() -> str:
+def asker() -> str:
     """Return whom the log shall name: the person behind sudo rather than root."""
     import pwd
 

@@ -12,7 +12,7 @@ from shadowd.console.fencing import fence_items
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
-from shadowd.console.project import CellView, moved_text
+from shadowd.console.project import CellView, is_over, moved_text
 from shadowd.console.records import HostRecord, clean
 from shadowd.console.remedies import HAND_OVER, RESTART, START, START_GUARD, remedy
 from shadowd.console.rows import is_fresh
@@ -41,7 +41,8 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield _lock(view)
     if view.pause:
         paused = Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
-        yield Item("pause", _WARNING, view.pause, remedy(paused, view.spool))
+        grave = _CRITICAL if is_over(shared.pause, gathered.now) else _WARNING
+        yield Item("pause", grave, view.pause, remedy(paused, view.spool))
     yield from _claims(view, shared)
     yield _active(view, shared)
     yield _shadows(gathered, view, shared)

@@ -9,7 +9,7 @@ This module refuses to read files and clocks.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shadowd.console.clock import ago, at
+from shadowd.console.clock import ago, at, span
 from shadowd.console.fencing import FenceView, all_fence, fence_views
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.lock import LockView, lock_view
@@ -242,12 +242,19 @@ def _protection(
     return ProtectionView(Protection.NONE.value, f"{why}: timers and probe only", bystander=alive)
 
 
+def is_over(pause: Pause | Unknown | None, now: float) -> bool:
+    """Tell whether a pause that still lies there was meant to have ended by now, by this host's clock."""
+    return isinstance(pause, Pause) and pause.until_wall is not None and pause.until_wall <= now
+
+
 def _pause(shared: Shared | None, now: float) -> str:
     pause = shared.pause if shared else None
     match pause:
-        case Pause(who=who, why=why, until_wall=until):
+        case Pause(who=who, why=why, until_wall=until, since_wall=since):
+            begun = f" since {at(since, now)}" if since is not None else ""
             end = f" until {at(until, now)}" if until is not None else ""
-            return f"paused by {clean(who, 60)}{end}: {clean(why, 200)}"
+            over = f", {span(now - until)} OVER AND STILL IN FORCE" if is_over(pause, now) and until else ""
+            return f"paused by {clean(who, 60)}{begun}{end}{over}: {clean(why, 200)}"
         case Unknown(problem=problem, subject=subject):
             return f"{subject} is {problem.value}: nobody bids"
         case _:

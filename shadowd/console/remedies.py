@@ -92,8 +92,9 @@ REMEDIES: dict[Reason, str] = {
     "if it is there, see observer in its configuration.",
     Reason.SHADOWS_UNKNOWN: "Put the shadow hosts, one a line, into shadow_masters in the cell's common "
     "directory.",
-    Reason.PAUSED: "When the maintenance is over, remove SPOOL/shadowd/pause.json.",
-    Reason.PAUSE_UNKNOWN: "Repair or remove SPOOL/shadowd/pause.json.",
+    Reason.PAUSED: "When the maintenance is over: shadowd resume",
+    Reason.PAUSE_UNKNOWN: "shadowd resume removes SPOOL/shadowd/pause.json, whatever is in it; shadowd pause "
+    "writes a sound one.",
     Reason.SHUT_DOWN: "If it was not meant: sgemaster start on the master's host; or, once no SPOOL/lock "
     "lies there, on a shadow host: shadowd takeover",
     Reason.RESIDENT: "Nothing to do where act_qmaster names that host. Else this master is an intruder that "

@@ -131,7 +131,7 @@ def _overview(reports: Sequence[Report]) -> Iterable[str]:
         view = report.view
         head = f"{report.health.name:<{_VERDICT}}{clean(view.name):<{names}}{_master_name(view):<{hosts}}"
         age = f"moved {span(view.beat.age)} ago" if view.beat.age is not None else "unknown"
-        yield from _wrapped(f"{age}; {view.takeover or _ready(view)}", " " * len(head), head)
+        yield from wrapped(f"{age}; {view.takeover or _ready(view)}", " " * len(head), head)
         yield from _worst_of(report)
 
 
@@ -139,7 +139,7 @@ def _worst_of(report: Report) -> Iterable[str]:
     bad = [item for item in gravest_first(report.items) if item.health is not Health.OK]
     worst_ones = [item for item in bad if item.health is report.health][:_SHOWN]
     for item in worst_ones:
-        yield from _wrapped(f"{item.name}: {item.text}", " " * (_VERDICT + 2), f"{'':<{_VERDICT}}- ")
+        yield from wrapped(f"{item.name}: {item.text}", " " * (_VERDICT + 2), f"{'':<{_VERDICT}}- ")
     if len(bad) > len(worst_ones):
         yield f"{'':<{_VERDICT}}- and {len(bad) - len(worst_ones)} more"
 
@@ -163,7 +163,7 @@ def _rows(view: CellView) -> Iterable[str]:
         yield f"  {name:<{width}}{state:<12}{since:<18}{age}"
         for text in _what(row, view):
             hanging = "  " if text.startswith("- ") else ""
-            yield from _wrapped(text, " " * (width + 2) + hanging, " " * (width + 2))
+            yield from wrapped(text, " " * (width + 2) + hanging, " " * (width + 2))
 
 
 def _what(row: HostRow, view: CellView) -> Iterable[str]:
@@ -217,16 +217,16 @@ def _ready(view: CellView) -> str:
 def _item(item: Item) -> Iterable[str]:
     head = f"{item.health.name:<{_VERDICT}}"
     indent = " " * _VERDICT
-    yield from _wrapped(f"{item.name}: {item.text}", indent, head)
+    yield from wrapped(f"{item.name}: {item.text}", indent, head)
     if item.remedy and item.health is not Health.OK:
-        yield from _wrapped(item.remedy, f"{indent}   ", f"{indent}-> ")
+        yield from wrapped(item.remedy, f"{indent}   ", f"{indent}-> ")
 
 
 def _labelled(label: str, text: str) -> Iterable[str]:
-    return _wrapped(text, " " * (_LABEL + 2), f"  {label:<{_LABEL}}")
+    return wrapped(text, " " * (_LABEL + 2), f"  {label:<{_LABEL}}")
 
 
-def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
+def wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
     """Fold a text at blanks; by hand, because textwrap costs 2 ms of a call that may take 80."""
     # Paths and details come from files of anybody's making; nothing of them may move a cursor.
     words = _QUANTITY.sub("\\1\xa0\\2", clean(text, _LONGEST)).split(" ")

@@ -153,6 +153,8 @@ class Pause:
     who: str
     why: str
     until_wall: float | None
+    """When it was meant to end; nothing ends it but a person (PROTOCOL rule 3)."""
+    since_wall: float | None = None
 
 
 class LockKind(Enum):
