@@ -28,6 +28,7 @@ VERBS: Final = {
     "migrate": "move a living, guarded master to this host",
     "pause": "switch failover off for maintenance: nobody starts a master",
     "resume": "end a pause",
+    "history": "tell who was master when, and how it ended",
     "config": "check, show or describe the configuration",
     "demo": "show a failover on this machine, with a toy master",
 }
