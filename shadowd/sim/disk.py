@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
@@ -97,6 +98,8 @@ class Disk:
         self.published: dict[Host, bytes] = {}
         self.claims: dict[Epoch, Claim] = {}
         self.notices: dict[Epoch, frozenset[NoticeKind]] = {}
+        self.stir: Callable[[], None] = lambda: None
+        """Called when an epoch gets a notice."""
         self._ledger: Ledger | None = None
 
     def ledger(self) -> Ledger:
@@ -122,7 +125,15 @@ class Disk:
             return Unknown(Problem.UNREADABLE, f"notices/{epoch}.{kind.value}", "closed before")
         self._ledger = None
         self.notices[epoch] = present | {kind}
+        self.stir()
         return None
+
+    def put_back(self, highest: int) -> None:
+        """Lose every record above this epoch, as a restored directory does."""
+        self.claims = {epoch: claim for epoch, claim in self.claims.items() if epoch <= highest}
+        self.notices = {epoch: kinds for epoch, kinds in self.notices.items() if epoch <= highest}
+        self._ledger = None
+        self.stir()
 
     def link_lock(self, epoch: Epoch, nonce: str) -> Lock:
         """Create the lock of a claim, over one of a lower epoch; return what lies there now."""
@@ -163,12 +174,20 @@ class Disk:
 class View:
     """How one host sees one cell: what is wrong now, what will be, and who waits for it to heal."""
 
-    def __init__(self) -> None:
-        self.draw: Callable[[Op], Fault | None] = lambda _: None
+    def __init__(self, stir: Callable[[], None] = lambda: None) -> None:
+        self.draw: Callable[[Op], Fault | None] | None = None
         """Draws a fault for one operation: where a swarm comes in."""
+        self.stale: dict[Op, Callable[[], Any]] = {}
+        """What is read instead of the truth: an attribute cache that has not expired."""
         self._standing: dict[Op, Fault] = {}
-        self._next: dict[Op, deque[Fault]] = {op: deque() for op in Op}
+        self._next: dict[Op, deque[Fault]] = {}
         self._waiting: deque[Callable[[], None]] = deque()
+        self._stir = stir
+
+    @property
+    def sound(self) -> bool:
+        """True while nothing is wrong and nothing will be."""
+        return not (self._standing or self._next or self._waiting or self.stale or self.draw)
 
     @property
     def hangs(self) -> bool:
@@ -182,16 +201,18 @@ class View:
 
     def inject(self, op: Op, fault: Fault) -> None:
         """Let the next operation of this kind go wrong."""
-        self._next[op].append(fault)
+        self._next.setdefault(op, deque()).append(fault)
 
     def set(self, fault: Fault, ops: Iterable[Op] = SHARED) -> None:
         """Let all these operations go wrong until ``heal``."""
         self._standing.update(dict.fromkeys(ops, fault))
+        self._stir()
 
     def heal(self) -> None:
         """End all standing faults; whatever hung goes on, in its order."""
         self._standing.clear()
         waiting, self._waiting = self._waiting, deque()
+        self._stir()
         for go_on in waiting:
             go_on()
 
@@ -203,4 +224,9 @@ class View:
         """Tell how the operation that begins now will go wrong, if at all."""
         if op in self._standing:
             return self._standing[op]
-        return self._next[op].popleft() if self._next[op] else self.draw(op)
+        if op in self._next:
+            fault = self._next[op].popleft()
+            if not self._next[op]:
+                del self._next[op]
+            return fault
+        return None if self.draw is None else self.draw(op)

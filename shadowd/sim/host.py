@@ -1,42 +1,33 @@
-"""One host: its clock, its processes, and at most one daemon with the real runtime in it.
+"""One host: its processes, its mounts, and at most one daemon.
 
-The loop, the runners, the lanes and the executor are the real ones; only what they stand on is simulated:
-a turn of the decision thread, a worker's job and a watchdog word are callbacks of the timeline. A daemon
-has a *life* number, and whatever was under way in an earlier life never happens.
-
-This module refuses to let hosts see each other: all they share are ``Disk`` and the world's network.
+This module refuses to let hosts see each other: all they share are ``Disk`` and the ``Network``.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from shadowd.core.actions import Say
-from shadowd.core.events import TakeoverAsked
-from shadowd.core.policy import Policy
+from shadowd.core.cell import Cell
+from shadowd.core.events import Event, TakeoverAsked
 from shadowd.core.snapshot import Snapshot, State
 from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, FenceOutcome, Host, Instant, ProbeOutcome, Seconds
-from shadowd.runtime.executor import Executor, Ports
-from shadowd.runtime.lanes import Lanes
+from shadowd.core.policy import Policy
+from shadowd.runtime.executor import Ports
 from shadowd.runtime.loop import Loop
-from shadowd.runtime.record import Publisher
-from shadowd.runtime.runner import Runner
+from shadowd.sim.bench import Bench
 from shadowd.sim.clock import Moment, Timeline
-from shadowd.sim.disk import HANGS, Disk, Op
-from shadowd.sim.job import Job, Suspended
+from shadowd.sim.daemon import Daemon
+from shadowd.sim.disk import HANGS, Disk
 from shadowd.sim.machines import Maker, Name
 from shadowd.sim.master import Master
+from shadowd.sim.network import Network
 from shadowd.sim.seat import Seat
-
-T = TypeVar("T")
 
 _TICK = Seconds(1e-6)
 """The shortest sleep: rounding must not let a date come that is not there yet, for ever."""
-LATENCY = Seconds(0.001)
-"""From an action to its first operation."""
 
 
-class SimHost:
+class SimHost(Bench):
     """A host of the simulated world; it is the ``Clock`` and the ``Waker`` of its daemon."""
 
     def __init__(
@@ -46,50 +37,30 @@ class SimHost:
         timing: Timing,
         *,
         disks: tuple[Disk, ...],
-        network: "Callable[[SimHost, str, Host], ProbeOutcome]",
-        fence: "Callable[[SimHost, str, Epoch, Host], FenceOutcome]",
+        network: Network,
         trace: Callable[[Host, str, Say], None],
         make: Maker,
+        runtime: "Callable[[SimHost], Daemon]",
+        stir: Callable[[], None],
     ) -> None:
-        self.name = name
-        self.timeline = timeline
+        super().__init__(name, timeline, stir)
         self.timing = timing
-        self.rate = 1.0
-        """Seconds that its clock counts in a second."""
-        self.wall_offset = 0.0
-        self.latency: Callable[[], Seconds] = lambda: LATENCY
-        self.on_operation: Callable[[str, Op], None] = lambda _cell, _op: None
-        """Called after the effect of each operation, before anybody hears the answer."""
         self.up = True
         self.cut = False
-        self.frozen = False
-        """The daemon is stopped (SIGSTOP)."""
         self.boots = 1
-        self.life = 0
-        self.loop: Loop | None = None
+        self.daemon: Daemon | None = None
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""
         self.seats = {disk.cell: Seat(self, disk) for disk in disks}
         self._network = network
-        self._fence = fence
         self._trace = trace
         self._make = make
-        self._booted = Moment(0.0)
-        self._job: Job | None = None
+        self._runtime = runtime
         self._turn_at = Moment(-1.0)
-        self._parked: list[Callable[[], None]] = []
         self._pids = 0
         self._nonces = 0
 
-    # --- Clock and Waker ---------------------------------------------------------------------------
-
-    def now(self) -> Instant:
-        """CLOCK_BOOTTIME of this host."""
-        return self.remember(lambda: Instant((self.timeline.now - self._booted) * self.rate))
-
-    def wall(self) -> float:
-        """Unix time as this host believes it."""
-        return self.remember(lambda: 1.6e9 + self.timeline.now + self.wall_offset)
+    # --- Waker -------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
         """Take the next turn after this long, or earlier when woken."""
@@ -104,46 +75,48 @@ class SimHost:
 
     def _plan_turn(self, when: Moment) -> None:
         def turn() -> None:
-            if self._turn_at == when and self.loop is not None:
+            if self._turn_at == when and self.daemon is not None:
                 self._turn_at = Moment(-1.0)
-                self.loop.turn()
+                self.daemon.turn()
                 if self._turn_at != self.timeline.now:  # else a word was posted meanwhile
-                    self.wait(self.loop.patience())
+                    self.wait(self.daemon.patience())
 
-        self.soon(Seconds(when - self.timeline.now), turn)
+        self.soon(when - self.timeline.now, turn)
 
     # --- the daemon --------------------------------------------------------------------------------
 
     def start_daemon(self) -> None:
         """Start shadowd, in a new life."""
         self.kill_daemon()
-        self.loop = Loop(self, self, alive=self._feed)
-        for seat in self.seats.values():
-            self.loop.runners[seat.cell] = self._make_runner(seat, self.loop)
-        self.wake()
+        self.daemon = self._runtime(self)
+        self.stir()
 
     def kill_daemon(self) -> None:
         """SIGKILL shadowd: what was under way is gone, its masters live on."""
-        self.life += 1
-        self.loop = None
-        self.frozen = False
-        self._parked = []
+        self.begin_life()
+        self.daemon = None
         self._turn_at = Moment(-1.0)
+        self.stir()
 
     def freeze_daemon(self) -> None:
         """SIGSTOP shadowd."""
         self.frozen = True
+        self.stir()
 
     def thaw_daemon(self) -> None:
         """SIGCONT shadowd: whatever was due meanwhile happens now."""
         self.frozen = False
-        parked, self._parked = self._parked, []
-        for callback in parked:
-            callback()
+        self.stir()
+        self.go_on()
+
+    @property
+    def loop(self) -> Loop | None:
+        """The real loop, where the daemon is a whole one."""
+        return None if self.daemon is None else self.daemon.loop
 
     def snapshot(self, cell: str) -> Snapshot | None:
         """Return what the daemon thinks of a cell; None without one."""
-        return None if self.loop is None else self.loop.runners[cell].snapshot()
+        return None if self.daemon is None else self.daemon.snapshot(cell)
 
     def state(self, cell: str) -> State | None:
         """Return where the daemon stands in a cell; None without one."""
@@ -152,11 +125,19 @@ class SimHost:
 
     def ask_takeover(self, cell: str) -> None:
         """Ask the daemon for a takeover, as ``shadowd takeover`` does."""
-        loop = self.loop
-        if loop is not None:
-            loop.post(lambda: loop.runners[cell].feed(TakeoverAsked("a person")))
+        self.feed(cell, TakeoverAsked("a person"))
 
-    def _make_runner(self, seat: Seat, loop: Loop) -> Runner:
+    def feed(self, cell: str, event: Event) -> None:
+        """Give one event to the machines of a cell, if there is a daemon; later if it is frozen."""
+
+        def give() -> None:
+            if self.daemon is not None:
+                self.daemon.feed(cell, event)
+
+        self.soon(0, give)
+
+    def ports(self, seat: Seat) -> Ports:
+        """Return what the daemon of this life needs of the world, for one cell."""
         name = Name(
             cell=seat.cell,
             host=self.name,
@@ -166,82 +147,22 @@ class SimHost:
             start_token=str(self.life),
             nonce=lambda: self.remember(self._make_nonce),
         )
-        policy = Policy(host=self.name, machine_id=name.machine_id)
-        ports = Ports(
+        return Ports(
             clock=self, claims=seat, files=seat, probe=seat, launcher=seat, identity=name, fencer=seat
         )
-        publisher = Publisher(
-            cell=seat.cell,
-            kind="gridengine",
-            host=self.name,
-            version="simulated",
-            pid=name.pid,
-            boot_id=name.boot_id,
-            timing=self.timing,
-        )
-        return Runner(
-            make=lambda now: self._make(seat.cell, self.timing, policy, now, seat.kept),
-            executor=Executor(ports),
-            lanes=Lanes(self, submit=self.submit, post=loop.post, note=loop.note, timing=self.timing),
-            clock=self,
-            journal=seat,
-            outlet=seat,
-            publisher=publisher,
-        )
 
-    def _feed(self) -> None:
+    def maker(self, seat: Seat) -> Callable[[Instant], Cell]:
+        """Return what makes the machines of one cell."""
+        policy = Policy(host=self.name, machine_id=f"machine-{self.name}")
+        return lambda now: self._make(seat.cell, self.timing, policy, now, seat.kept)
+
+    def feed_watchdog(self) -> None:
+        """Note that the decision thread is well."""
         self.fed = self.timeline.now
 
-    # --- jobs --------------------------------------------------------------------------------------
-
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run a lane's job, as a worker thread would."""
-        self.soon(self.latency(), self.resumption(Job(work)))
-
-    def resumption(self, job: Job) -> Callable[[], None]:
-        """Return what runs this job, or goes on with it, unless its daemon is gone by then."""
-        life = self.life
-
-        def run() -> None:
-            if life == self.life and self.frozen:
-                self._parked.append(run)
-            elif life == self.life:
-                self._job = job
-                job.run()
-                self._job = None
-
-        return run
-
-    @property
-    def job(self) -> Job:
-        """The job that runs now."""
-        assert self._job is not None, "a port was called outside a job"  # noqa: S101 - an invariant
-        return self._job
-
-    def remember(self, make: Callable[[], T]) -> T:
-        """Answer at once; within a job the same again each time it is run."""
-        return make() if self._job is None else self._job.once(make)
-
-    def operated(self, cell: str, op: Op) -> None:
-        """Let the world look, and perhaps crash us, after the effect of an operation."""
-        life = self.life
-        self.on_operation(cell, op)
-        if life != self.life:
-            raise Suspended
-
-    def soon(self, seconds: Seconds, callback: Callable[[], None]) -> None:
-        """Call this later in the same life of the daemon; not while it is frozen."""
-        life = self.life
-
-        def fire() -> None:
-            if life != self.life:
-                return
-            if self.frozen:
-                self._parked.append(fire)
-            else:
-                callback()
-
-        self.timeline.after(seconds, fire)
+    def hint(self, cell: str) -> None:
+        """Send every other host a datagram that says nothing but "look"."""
+        self._network.hint(self, cell)
 
     # --- the host ----------------------------------------------------------------------------------
 
@@ -249,11 +170,34 @@ class SimHost:
         """Power off: no process is left."""
         self.kill_daemon()
         self.up = False
+        self.stopped = None
         for seat in self.seats.values():
             for process in seat.processes:
                 process.kill()
             seat.processes = ()
             seat.kept = None
+
+    def freeze(self) -> None:
+        """Stop the host whole: daemon, masters, everything."""
+        if self.stopped is None:
+            self.stopped = self.timeline.now
+            self.stir()
+
+    def thaw(self, *, clock_stood: bool = False, masters_first: bool = False) -> None:
+        """Let it go on; its clock counted the time, or stood still too."""
+        if self.stopped is None:
+            return
+        if clock_stood:
+            self.booted = Moment(self.booted + self.timeline.now - self.stopped)
+        self.stopped = None
+        self.stir()
+        for seat in self.seats.values():
+            for process in seat.processes:
+                process.go_on()
+        if masters_first:
+            self.timeline.after(0, self.go_on, self)
+        else:
+            self.go_on()
 
     def unplug(self) -> None:
         """Cut the network: nobody answers, and every mount hangs."""
@@ -271,8 +215,12 @@ class SimHost:
         """Power on, with a clock that begins anew; nothing starts by itself but shadowd."""
         self.up = True
         self.boots += 1
-        self._booted = self.timeline.now
+        self.booted = self.timeline.now
         self.start_daemon()
+
+    def sound(self) -> bool:
+        """Tell whether nothing is wrong with what jobs of this host do."""
+        return all(seat.view.sound for seat in self.seats.values())
 
     def masters(self, cell: str) -> tuple[Master, ...]:
         """Return the live masters of a cell, frozen ones too."""
@@ -280,11 +228,11 @@ class SimHost:
 
     def probe(self, cell: str, host: Host) -> ProbeOutcome:
         """Ask a host over the network whether its master answers."""
-        return self._network(self, cell, host)
+        return self._network.probe(self, cell, host)
 
     def fence(self, cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
         """Switch a host off, unless it holds a later epoch or is this one."""
-        return self._fence(self, cell, epoch, host)
+        return self._network.fence(self, cell, epoch, host)
 
     def next_pid(self) -> int:
         """Return a pid never used on this host."""

@@ -20,7 +20,9 @@ class Suspended(BaseException):
 class Job:
     """One job of a lane, and what it was told so far."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], None], *, plain: bool = False) -> None:
+        self.plain = plain
+        """Nothing can go wrong in it and nobody watches it: until something has to wait, nothing is kept."""
         self._work = work
         self._told: list[Any] = []
         self._at = 0
@@ -33,6 +35,11 @@ class Job:
         except Suspended:
             return False
         return True
+
+    @property
+    def begun(self) -> bool:
+        """True once there is something on record."""
+        return bool(self._told)
 
     @property
     def recalls(self) -> bool:

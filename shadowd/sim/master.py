@@ -55,18 +55,28 @@ class Home(Protocol):
         """Tell whether a master of the cell holds its port on this host."""
         ...
 
+    @property
+    def stopped(self) -> bool:
+        """True while the host stands still whole."""
+        ...
+
+    def stir(self) -> None:
+        """Hear that a process changed."""
+        ...
+
 
 class Process:
     """A process of a cell on some host, as signals and /proc see it. The scheduler is one."""
 
-    def __init__(self, *, pid: int, epoch: Epoch | None, nonce: str, parent: int) -> None:
+    def __init__(self, home: Home, *, pid: int, epoch: Epoch | None, nonce: str, parent: int) -> None:
         self.pid = pid
         self.epoch = epoch
         """None for a master that no claim started."""
         self.nonce = nonce
-        self.frozen = False
         self.status: int | None = None
         """Exit status; None while it lives."""
+        self._home = home
+        self._frozen = False
         self._parent = parent
 
     @property
@@ -74,18 +84,37 @@ class Process:
         """True until it ended; a frozen process is alive."""
         return self.status is None
 
+    @property
+    def frozen(self) -> bool:
+        """True while it is stopped (SIGSTOP) or its host is; setting it false is not enough, see ``thaw``."""
+        return self._frozen or self._home.stopped
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        self._frozen = frozen
+        self._home.stir()
+
     def kill(self) -> None:
         """SIGKILL."""
         if self.alive:
-            self.status = _KILLED
+            self.end(_KILLED)
+
+    def end(self, status: int) -> None:
+        """End with this status."""
+        self.status = status
+        self._home.stir()
 
     def terminate(self) -> None:
         """SIGTERM."""
         self.kill()
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """SIGCONT: whatever was due meanwhile happens now."""
         self.frozen = False
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Do what was due while it could not."""
 
     def seen_by(self, life: int) -> ExitKind:
         """Return how it stands for a daemon of this life: only its parent sees the exit status."""
@@ -100,17 +129,19 @@ class Master(Process):
     """The master process."""
 
     def __init__(self, home: Home, *, pid: int, epoch: Epoch | None, nonce: str, parent: int) -> None:
-        super().__init__(pid=pid, epoch=epoch, nonce=nonce, parent=parent)
+        super().__init__(home, pid=pid, epoch=epoch, nonce=nonce, parent=parent)
         self.bound = False
         self.writing = False
         """It has written into the cell's files, and may do so until it ends."""
         self.serving = False
         """Clients have got answers."""
-        self._home = home
+        self.ending = False
+        """It was told to end in an orderly way."""
+        self.began = home.timeline.now
         self._parked: list[Callable[[], None]] = []
         self._binds = 0
         if home.program is Program.EXITS:
-            self._then(_TO_BIND, lambda: self._exit(1))
+            self._then(_TO_BIND, lambda: self.end(1))
         elif home.program is Program.GOOD:
             self._then(_TO_BIND, self._bind)
 
@@ -126,13 +157,20 @@ class Master(Process):
         blocked = self.frozen or self._home.view.hangs or not self.serving
         return ProbeOutcome.SILENT if blocked else ProbeOutcome.ANSWERS
 
+    @property
+    def able(self) -> bool:
+        """True while it can write into the cell's files, now."""
+        return self.alive and self.writing and not self.frozen and not self._home.view.hangs
+
     def terminate(self) -> None:
         """SIGTERM or ``qconf -km``: a clean exit, which leaves the mark of a regular shutdown."""
+        self.ending = True
         self._then(_TO_EXIT, self._end_cleanly)
 
-    def thaw(self) -> None:
-        """SIGCONT: whatever was due meanwhile happens now."""
-        super().thaw()
+    def go_on(self) -> None:
+        """Do what was due while it could not."""
+        if self.frozen:
+            return
         parked, self._parked = self._parked, []
         for step in parked:
             self._then(Seconds(0), step)
@@ -148,12 +186,12 @@ class Master(Process):
             else:
                 step()
 
-        self._home.timeline.after(seconds, go)
+        self._home.timeline.after(seconds, go, self)
 
     def _bind(self) -> None:
         if self._home.port_taken():
             self._binds += 1
-            self._then(_BIND_AGAIN, self._bind if self._binds < _BINDS else lambda: self._exit(1))
+            self._then(_BIND_AGAIN, self._bind if self._binds < _BINDS else lambda: self.end(1))
             return
         self.bound = True
         active = self._home.disk.active
@@ -162,7 +200,7 @@ class Master(Process):
             return
         match self._home.probe(active):
             case ProbeOutcome.ANSWERS:
-                self._exit(1)
+                self.end(1)
             case ProbeOutcome.SILENT:
                 self._then(_FROZEN_PEER, self._start)
             case _:
@@ -170,9 +208,10 @@ class Master(Process):
 
     def _start(self) -> None:
         if self._home.view.broken:
-            self._exit(1)
+            self.end(1)
             return
         self.writing = True
+        self._home.stir()
         self._home.disk.advance_beat()
         self._then(_TO_WRITE, self._take_over_files)
 
@@ -184,6 +223,7 @@ class Master(Process):
 
     def _serve(self) -> None:
         self.serving = True
+        self._home.stir()
 
     def _beat(self) -> None:
         disk = self._home.disk
@@ -191,13 +231,10 @@ class Master(Process):
             disk.advance_beat()
             looks = isinstance(disk.beat, int) and disk.beat % _LOOKS_EVERY == 0
             if looks and disk.active != self.where:
-                self._exit(_REPLACED)
+                self.end(_REPLACED)
                 return
         self._then(self._home.beat_every, self._beat)
 
     def _end_cleanly(self) -> None:
         self._home.disk.mark_shutdown()
-        self._exit(0)
-
-    def _exit(self, status: int) -> None:
-        self.status = status
+        self.end(0)

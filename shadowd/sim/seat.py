@@ -5,57 +5,40 @@ a job that has to wait can be run again (``sim.job``), and where a daemon may be
 operations.
 """
 
-import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from shadowd.core.actions import Say
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
     Epoch,
-    ExitKind,
     FenceOutcome,
     Host,
     KeptLease,
     Lock,
     NoticeKind,
-    PairView,
     Pause,
     ProbeOutcome,
-    Problem,
     Unknown,
 )
-from shadowd.sim.disk import HANGS, Disk, Fault, Op, View
-from shadowd.sim.job import Suspended
-from shadowd.sim.master import Master, Process, Program
+from shadowd.sim.disk import Disk, Op
+from shadowd.sim.processes import Processes
 
 if TYPE_CHECKING:
     from shadowd.sim.host import SimHost
 
-T = TypeVar("T")
 
-_SOUND = Fault(done=True, known=True)
-
-
-class Seat:
+class Seat(Processes):
     """ClaimLog, CellFiles, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
 
     def __init__(self, home: "SimHost", disk: Disk) -> None:
-        self.view = View()
-        self.disk = disk
-        self.cell = disk.cell
-        self.host = home.name
-        self.timeline = home.timeline
-        self.beat_every = home.timing.beat_interval
-        self.processes: tuple[Process, ...] = ()
-        self._masters: tuple[Master, ...] = ()
-        self.program = Program.GOOD
+        super().__init__(home, disk)
         self.local = b""
         """The state file in the local runtime directory."""
         self.kept: KeptLease | None = None
         """The lease record there; gone with a boot."""
-        self._home = home
+        self.lie: ProbeOutcome | None = None
+        """What a probe says whatever is true."""
 
     # --- ClaimLog ----------------------------------------------------------------------------------
 
@@ -131,71 +114,8 @@ class Seat:
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
         """Ask a host whether its master answers; silence takes the whole time limit to hear."""
-        outcome = self._do(Op.PROBE, lambda: self.probe(host))
+        outcome = self._do(Op.PROBE, lambda: self.lie or self.probe(host))
         return (ProbeOutcome.SILENT, "simulated") if isinstance(outcome, Unknown) else (outcome, "")
-
-    # --- Launcher ----------------------------------------------------------------------------------
-
-    def launch(self, epoch: Epoch, nonce: str) -> Unknown | None:
-        """Execute the master program: None says nothing about what becomes of it."""
-        return self._do(Op.LAUNCH, lambda: self._execute(epoch, nonce))
-
-    def launch_scheduler(self, epoch: Epoch, nonce: str) -> Unknown | None:
-        """Execute the scheduler."""
-
-        def execute() -> None:
-            pid, parent = self._home.next_pid(), self._home.life
-            self.processes += (Process(pid=pid, epoch=epoch, nonce=nonce, parent=parent),)
-
-        return self._do(Op.SCHEDULE, execute)
-
-    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
-        """Look for processes of the epoch."""
-        return self._view(Op.INSPECT, lambda: self._pair(epoch, nonce))
-
-    def stop(self, epoch: Epoch, nonce: str) -> PairView:
-        """Kill the processes of the epoch."""
-
-        def kill() -> PairView:
-            for process in self.processes:
-                if (process.epoch, process.nonce) == (epoch, nonce):
-                    process.kill()
-            return self._pair(epoch, nonce)
-
-        return self._view(Op.STOP, kill)
-
-    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
-        """Send SIGTERM to the processes of the epoch."""
-
-        def term() -> PairView:
-            for process in self.processes:
-                if (process.epoch, process.nonce) == (epoch, nonce):
-                    process.terminate()
-            return self._pair(epoch, nonce)
-
-        return self._view(Op.STOP, term)
-
-    def adopt(self, epoch: Epoch, nonce: str, pid: int) -> PairView:
-        """Give a master that no claim started to an epoch; a restarted daemon still knows it."""
-
-        def give() -> PairView:
-            for master in self.masters():
-                if master.pid == pid and master.epoch is None:
-                    master.epoch, master.nonce = epoch, nonce
-            return self._pair(epoch, nonce)
-
-        return self._view(Op.ADOPT, give)
-
-    def stop_stray(self, pid: int) -> bool:
-        """Kill a master that no claim started."""
-
-        def kill() -> bool:
-            for master in self.masters():
-                if master.pid == pid and master.epoch is None:
-                    master.kill()
-            return any(master.pid == pid for master in self.masters())
-
-        return self._do(Op.STOP, kill) is not False
 
     # --- Fencer ------------------------------------------------------------------------------------
 
@@ -221,77 +141,3 @@ class Seat:
     def keep_lease(self, kept: KeptLease | None) -> None:
         """Keep the lease on this host."""
         self.kept = kept
-
-    # -----------------------------------------------------------------------------------------------
-
-    def start_master(self) -> Master:
-        """Start a master as the startup script does: without a claim."""
-        return self._run_master(None, "")
-
-    def masters(self) -> tuple[Master, ...]:
-        """Return the live masters, frozen ones too."""
-        for master in self._masters:
-            if not master.alive:
-                self._masters = tuple(other for other in self._masters if other.alive)
-                break
-        return self._masters
-
-    def port_taken(self) -> bool:
-        """Tell whether a master holds the cell's port on this host."""
-        return any(master.bound for master in self.masters())
-
-    def probe(self, host: Host) -> ProbeOutcome:
-        """Ask a host over the network whether its master answers."""
-        return self._home.probe(self.cell, host)
-
-    def _execute(self, epoch: Epoch, nonce: str) -> Unknown | None:
-        if self.program is Program.MISSING:
-            return Unknown(Problem.MISSING, "sge_qmaster", "no such file")
-        self._run_master(epoch, nonce)
-        return None
-
-    def _run_master(self, epoch: Epoch | None, nonce: str) -> Master:
-        pid, parent = self._home.next_pid(), self._home.life
-        master = Master(self, pid=pid, epoch=epoch, nonce=nonce, parent=parent)
-        self.processes += (master,)
-        self._masters += (master,)
-        return master
-
-    def _view(self, op: Op, look: Callable[[], PairView]) -> PairView:
-        """Look at processes; where that fails, assume that they run."""
-        seen = self._do(op, look)
-        return PairView(ExitKind.RUNNING, None, None, alive=1) if isinstance(seen, Unknown) else seen
-
-    def _pair(self, epoch: Epoch, nonce: str) -> PairView:
-        own = [process for process in self.processes if (process.epoch, process.nonce) == (epoch, nonce)]
-        masters = [process for process in own if isinstance(process, Master)]
-        others = [process for process in own if not isinstance(process, Master)]
-        life = self._home.life
-        return PairView(
-            master=masters[-1].seen_by(life) if masters else ExitKind.UNSEEN,
-            master_pid=masters[-1].pid if masters else None,
-            scheduler=others[-1].seen_by(life) if others else None,
-            alive=sum(process.alive for process in own),
-        )
-
-    def _do(self, op: Op, effect: Callable[[], T]) -> T | Unknown:
-        """Answer from the record, or do it now with whatever fault strikes."""
-        job = self._home.job
-        if job.recalls:
-            return cast("T | Unknown", job.recall())
-        fault = self.view.fate(op) or _SOUND
-        if fault is HANGS:
-            self.view.wait(self._home.resumption(job))
-            raise Suspended
-        failure = Unknown(Problem.UNREADABLE, op.value, "simulated fault")
-        value = effect() if fault.done else failure
-        answer = job.record(value if fault.known else failure)
-        self._home.operated(self.cell, op)
-        takes = self._home.timing.probe_timeout if answer is ProbeOutcome.SILENT else fault.late
-        if math.isinf(takes):
-            self.view.wait(self._home.resumption(job))
-            raise Suspended
-        if takes:
-            self._home.soon(takes, self._home.resumption(job))
-            raise Suspended
-        return answer

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from shadowd.core.actions import Say
 from shadowd.core.timing import Timing
-from shadowd.core.values import Epoch, FenceOutcome, Host, ProbeOutcome, Seconds
+from shadowd.core.values import Host
 from shadowd.sim.clock import Moment, Timeline
+from shadowd.sim.daemon import Daemon, Whole
 from shadowd.sim.disk import Disk
 from shadowd.sim.host import SimHost
 from shadowd.sim.machines import Maker, real_machines
 from shadowd.sim.master import Master
+from shadowd.sim.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +47,36 @@ class World:
         cells: Sequence[str] = ("cell",),
         timing: Timing | None = None,
         make: Maker = real_machines,
+        runtime: Callable[[SimHost], Daemon] = Whole,
     ) -> None:
         names = tuple(Host(name) for name in hosts)
         self.timeline = Timeline()
         self.timing = (timing or Timing()).derived()
         self.trace: list[Line] = []
         self.disks = {cell: Disk(cell, names) for cell in cells}
+        for disk in self.disks.values():
+            disk.stir = self.stir
         self.disk = self.disks[cells[0]]
         """The first cell's."""
         self.watch: Callable[[], None] = lambda: None
-        """Called after everything that happens: where checkers come in."""
-        self.hosts = {
-            name: SimHost(
+        """Called after everything that changed a master, a mount or a notice: where checkers come in."""
+        self.stirred_at = Moment(0.0)
+        """When a process, a mount, a notice or a daemon changed last."""
+        self._stirred = False
+        self.network = Network(self.disks)
+        self.hosts = self.network.hosts
+        for name in names:
+            self.hosts[name] = SimHost(
                 name,
                 self.timeline,
                 self.timing,
                 disks=tuple(self.disks.values()),
-                network=self._probe,
-                fence=self._fence,
+                network=self.network,
                 trace=self._say,
                 make=make,
+                runtime=runtime,
+                stir=self.stir,
             )
-            for name in names
-        }
 
     @property
     def now(self) -> Moment:
@@ -104,10 +113,14 @@ class World:
         """Let time go by until this holds; False if it did not within so many seconds."""
         until = Moment(self.now + limit)
         while not done():
-            if not self.timeline.step(until):
+            if not self.step(until):
                 return done()
-            self.watch()
         return True
+
+    def stir(self) -> None:
+        """Let whoever watches look, once this moment's callback is over."""
+        self._stirred = True
+        self.stirred_at = self.now
 
     def said(self, event: str, host: str = "") -> tuple[Line, ...]:
         """Return the lines of the trace with this event, from one host or all."""
@@ -115,29 +128,17 @@ class World:
             line for line in self.trace if line.say.event == event and (not host or line.host == host)
         )
 
+    def step(self, until: Moment) -> bool:
+        """Let the next thing happen; False if there is none up to this moment."""
+        happened = self.timeline.step(until)
+        if self._stirred:
+            self._stirred = False
+            self.watch()
+        return happened
+
     def after(self, seconds: float, happen: Callable[[], None]) -> None:
         """Let something happen later."""
-        self.timeline.after(Seconds(seconds), happen)
+        self.timeline.after(seconds, happen)
 
     def _say(self, host: Host, cell: str, say: Say) -> None:
         self.trace.append(Line(self.now, host, cell, say))
-
-    def _fence(self, asking: SimHost, cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
-        """Power a host off, as a fence agent that reaches every power switch does."""
-        target = self.hosts.get(host)
-        later = any(claim.host == host for number, claim in self.disks[cell].claims.items() if number > epoch)
-        if target is None or target is asking or later:
-            return FenceOutcome.REFUSED
-        target.crash()
-        return FenceOutcome.DEAD
-
-    def _probe(self, asking: SimHost, cell: str, host: Host) -> ProbeOutcome:
-        asked = self.hosts.get(host)
-        if asked is None:
-            return ProbeOutcome.UNRESOLVABLE
-        if asked is not asking and (asked.cut or asking.cut or not asked.up):
-            return ProbeOutcome.SILENT
-        outcomes = [master.answers() for master in asked.masters(cell)]
-        if ProbeOutcome.ANSWERS in outcomes:
-            return ProbeOutcome.ANSWERS
-        return ProbeOutcome.SILENT if ProbeOutcome.SILENT in outcomes else ProbeOutcome.REFUSES

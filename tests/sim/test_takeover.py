@@ -6,10 +6,10 @@ import pytest
 
 from shadowd.core.snapshot import State
 from shadowd.core.values import NoticeKind
+from shadowd.sim.court import Court
 from shadowd.sim.disk import FAILS, HANGS, LOCAL, LOST, Fault, Op, late
 from shadowd.sim.host import SimHost
 from shadowd.sim.master import Program
-from shadowd.sim.storm import Judge
 from shadowd.sim.world import World
 
 HOUR = 3_600.0
@@ -20,7 +20,7 @@ BEGIN = 900.0
 def dead_master(**programs: Program) -> World:
     """Return a world whose master has just died, watched by a judge and by b and c."""
     world = World(["old", "b", "c"])
-    Judge(world)
+    Court(world, strict=True)
     for host, program in programs.items():
         world[host].seats["cell"].program = program
     master = world["old"].seats["cell"].start_master()

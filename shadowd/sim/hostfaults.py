@@ -1,0 +1,139 @@
+"""What happens to hosts, processes and the network."""
+
+from functools import partial
+
+from shadowd.core.values import ProbeOutcome
+from shadowd.sim.disk import HANGS, Op
+from shadowd.sim.host import SimHost
+from shadowd.sim.master import Program
+from shadowd.sim.repairs import Repair, Repairs
+from shadowd.sim.weather import Strike
+
+
+class HostFaults(Repairs):
+    """Crashes, freezes, cuts, broken programs and lying probes."""
+
+    def _crash(self, host: SimHost, _strike: Strike) -> Repair | None:
+        if not host.up:
+            return None
+        host.crash()
+        return lambda: None if host.up else host.boot()
+
+    def _kill_master(self, host: SimHost, _strike: Strike) -> None:
+        for master in self._seat(host).masters():
+            master.kill()
+
+    def _freeze_master(self, host: SimHost, _strike: Strike) -> Repair | None:
+        masters = self._seat(host).masters()
+        for master in masters:
+            master.frozen = True
+
+        def thaw() -> None:
+            for master in masters:
+                master.thaw()
+
+        return thaw if masters else None
+
+    def _kill_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
+        if not host.up or host.daemon is None:
+            return None
+        host.kill_daemon()
+        return lambda: host.start_daemon() if host.up and host.daemon is None else None
+
+    _stop_daemon = _kill_daemon
+
+    def _freeze_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
+        if host.daemon is None or host.frozen:
+            return None
+        host.freeze_daemon()
+        return host.thaw_daemon
+
+    def _freeze_host(self, host: SimHost, strike: Strike) -> Repair | None:
+        if not host.up or host.stopped is not None:
+            return None
+        host.freeze()
+        return lambda: host.thaw(masters_first=strike.dice < 0.5)
+
+    def _stand_clock(self, host: SimHost, strike: Strike) -> Repair | None:
+        if not host.up or host.stopped is not None:
+            return None
+        host.freeze()
+        return lambda: host.thaw(clock_stood=True, masters_first=strike.dice < 0.5)
+
+    def _ambush(self, _host: SimHost, strike: Strike) -> Repair:
+        """Take the master away, and strike the first bidder after some of his operations."""
+        masters = self._world.masters()
+        first = self._world.hosts[masters[0].where] if masters else None
+        if first is not None:
+            self._note(strike.kind, first.name, strike.lasts)
+            (first.crash, masters[0].kill, first.unplug, first.freeze)[int(strike.dice * 4)]()
+        blow = self._random.choice((SimHost.crash, SimHost.kill_daemon, SimHost.freeze, SimHost.unplug))
+        left = 1 + int(strike.target * 40)
+        bidder: list[SimHost] = []
+
+        def disarm() -> None:
+            for each in self._world.hosts.values():
+                each.on_operation = None
+
+        def operated(each: SimHost, op: Op) -> None:
+            nonlocal left
+            if not bidder and op is Op.LINK_CLAIM:
+                bidder.append(each)
+            if bidder == [each]:
+                left -= 1
+                if left == 0:
+                    disarm()
+                    lasts = self._random.uniform(0.01, 900.0)
+                    self._note(strike.kind, each.name, lasts)
+                    self._later(lasts, partial(self._bring_back, each))
+                    blow(each)
+
+        def repair() -> None:
+            disarm()
+            if first is not None:
+                self._bring_back(first)
+
+        for each in self._world.hosts.values():
+            each.on_operation = lambda _cell, op, each=each: operated(each, op)
+        return repair
+
+    def _bring_back(self, host: SimHost) -> None:
+        """Bring a host back from whatever it suffered."""
+        host.thaw()
+        host.plug()
+        if not host.up:
+            host.boot()
+        elif host.daemon is None:
+            host.start_daemon()
+
+    def _cut(self, host: SimHost, _strike: Strike) -> Repair:
+        host.cut = True
+        return lambda: setattr(host, "cut", False)
+
+    def _unplug(self, host: SimHost, _strike: Strike) -> Repair:
+        host.unplug()
+        return host.plug
+
+    def _hang_local(self, host: SimHost, strike: Strike) -> Repair:
+        view = self._seat(host).view
+        view.set(HANGS, (Op.LAUNCH, Op.SCHEDULE) if strike.dice < 0.5 else (Op.INSPECT,))
+        return view.heal
+
+    def _break_program(self, host: SimHost, strike: Strike) -> Repair:
+        seat = self._seat(host)
+        seat.program = (Program.EXITS, Program.DEAF, Program.MISSING)[int(strike.dice * 3)]
+        return lambda: setattr(seat, "program", Program.GOOD)
+
+    def _lie(self, host: SimHost, strike: Strike) -> Repair:
+        seat = self._seat(host)
+        outcomes = (
+            ProbeOutcome.REFUSES,
+            ProbeOutcome.SILENT,
+            ProbeOutcome.UNRESOLVABLE,
+            ProbeOutcome.ANSWERS,
+        )
+        seat.lie = outcomes[int(strike.dice * 4)]
+        return lambda: setattr(seat, "lie", None)
+
+    def _step_wall(self, host: SimHost, strike: Strike) -> None:
+        host.wall_offset = (strike.dice - 0.5) * 1e6

@@ -1,0 +1,269 @@
+"""The promises, each watched by a judge: what may never happen, and what must happen in time.
+
+A judge looks after everything that changed a process, a mount, a notice or a daemon, and counts. What
+PROTOCOL.md excludes by name ("Promises, exactly") is counted apart, under the name of its exclusion, and
+never dropped: a promise with exceptions is honest only while one can see how often they were needed.
+
+A judge refuses to trust what it judges: it reads processes and files, never what a machine thinks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from shadowd.core.values import OUTCOMES, Host, LockKind, NoticeKind, Seconds
+from shadowd.sim.clock import Moment
+from shadowd.sim.faults import Faults
+from shadowd.sim.host import SimHost
+from shadowd.sim.master import Master
+from shadowd.sim.weather import Kind
+from shadowd.sim.world import World
+
+
+class Promise(Enum):
+    """What was broken."""
+
+    ONE_MASTER = "two masters"
+    SOME_MASTER = "no master"
+    SHUTDOWN = "a shutdown overruled"
+    DEATH = "a false outcome"
+    CAUSE = "a healthy master killed"
+    SWITCHED_OFF = "taken for a shutdown"
+
+
+class Excuse(Enum):
+    """What PROTOCOL.md excludes from "one master", by name."""
+
+    THAWED = "until a thawed guard looks"
+    UNGUARDED = "no guard for longer than a lease"
+    STRAY = "a master started past shadowd"
+    RESTORED = "a restored directory"
+
+
+_LOOKS = Seconds(3.0)
+"""How long after a thaw a guard may need for its first look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One broken promise."""
+
+    when: Moment
+    promise: Promise
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.when:.3f} s: {self.promise.value}: {self.detail}"
+
+
+class Judge:
+    """Something that watches a world. ``look`` after each change, ``close`` at the end."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        self.verdicts: list[Verdict] = []
+        self._world = world
+        self._faults = faults
+
+    def look(self) -> None:
+        """Look at the world as it is now."""
+
+    def close(self) -> None:
+        """Look for the last time."""
+
+    def _convict(self, promise: Promise, detail: str) -> None:
+        self.verdicts.append(Verdict(self._world.now, promise, detail))
+
+
+class OneMaster(Judge):
+    """Never two that can write at one moment; counts the seconds, and those that are excused apart."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        self.seconds = Seconds(0)
+        self.excused = dict.fromkeys(Excuse, Seconds(0))
+        self._since = world.now
+        self._under: Excuse | None = None
+        self._two = False
+        self._unguarded: dict[Host, Moment] = {}
+        self._absence: dict[Host, tuple[float, Moment]] = {}
+        """How long the guard of a host had been away when it came back, and when that was."""
+
+    def look(self) -> None:
+        """Count the time since the last look, and begin anew."""
+        self._watch_guards()
+        now = self._world.now
+        if self._two:
+            passed = Seconds(now - self._since)
+            if self._under is None:
+                self.seconds = Seconds(self.seconds + passed)
+            else:
+                self.excused[self._under] = Seconds(self.excused[self._under] + passed)
+        able = [master for master in self._world.masters() if master.able]
+        two = len(able) > 1
+        self._since = now
+        if two:
+            self._under = self._excuse(able)
+            if not self._two and self._under is None:
+                where = ", ".join(f"epoch {master.epoch} on {master.where}" for master in able)
+                self._convict(Promise.ONE_MASTER, where)
+        self._two = two
+
+    close = look
+
+    def _watch_guards(self) -> None:
+        for host in self._world.hosts.values():
+            away = host.daemon is None or host.still
+            if away and host.name not in self._unguarded:
+                self._unguarded[host.name] = self._world.now
+            elif not away and host.name in self._unguarded:
+                since = self._unguarded.pop(host.name)
+                self._absence[host.name] = self._world.now - since, self._world.now
+
+    def _excuse(self, able: list[Master]) -> Excuse | None:
+        """Return why this is excluded: the newest master is the rightful one, the others need an excuse."""
+        if any(trouble.kind in {Kind.EMPTY, Kind.RESTORE} for trouble in self._faults.troubles):
+            return Excuse.RESTORED
+        if any(master.epoch is None for master in able):
+            return Excuse.STRAY
+        able.sort(key=lambda master: master.epoch or 0)
+        excuses = [self._excuse_of(self._world.hosts[master.where]) for master in able[:-1]]
+        return None if None in excuses else excuses[0]
+
+    def _excuse_of(self, host: SimHost) -> Excuse | None:
+        lease = host.timing.lease
+        away = self._unguarded.get(host.name)
+        if away is not None:
+            return Excuse.UNGUARDED if self._world.now - away > lease / host.rate else None
+        lasted, ended = self._absence.get(host.name, (0.0, Moment(-1e9)))
+        if self._world.now - ended <= _LOOKS:
+            return Excuse.THAWED
+        if lasted > lease and self._world.now - ended <= host.timing.step_down_timeout + _LOOKS:
+            return Excuse.UNGUARDED
+        return None
+
+
+class TrueOutcomes(Judge):
+    """No outcome is written while a process of its epoch lives."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        self._known: set[object] = set()
+
+    def look(self) -> None:
+        """Compare the notices with the processes."""
+        notices = self._world.disk.notices
+        for host in self._world.hosts.values():
+            for process in host.seats[self._world.disk.cell].processes:
+                if process.alive and process.epoch is not None and process not in self._known:
+                    false = notices.get(process.epoch, frozenset()) & OUTCOMES
+                    if false:
+                        self._known.add(process)
+                        names = ", ".join(sorted(kind.value for kind in false))
+                        self._convict(Promise.DEATH, f"epoch {process.epoch} lives on {host.name}: {names}")
+
+
+class Shutdowns(Judge):
+    """Nothing is started after a regular shutdown, and nothing else is taken for one."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        self._down: Moment | None = None
+        self._known: set[Master] = set()
+        self._ended: set[int] = set()
+        """Epochs whose end a person had a hand in."""
+
+    def look(self) -> None:
+        """See who ended, and who was started since."""
+        for host in self._world.hosts.values():
+            for process in host.seats[self._world.disk.cell].processes:
+                if isinstance(process, Master) and process not in self._known:
+                    self._see(process)
+        if not self._faults.down_on_purpose:
+            self._down = None
+
+    def _see(self, master: Master) -> None:
+        if master.ending and master.epoch is not None:
+            self._ended.add(master.epoch)
+        if master.status == 0 and self._faults.down_on_purpose:
+            self._known.add(master)
+            self._down = self._down or self._world.now
+        elif master.alive and self._down is not None and master.began >= self._down and master.epoch:
+            self._known.add(master)
+            self._convict(Promise.SHUTDOWN, f"epoch {master.epoch} started on {master.where}")
+
+    def close(self) -> None:
+        """See whether something is taken for a shutdown that was none."""
+        touched = any(t.kind in {Kind.TOUCH_LOCK, Kind.SHUTDOWN, Kind.STRAY} for t in self._faults.troubles)
+        for epoch, notices in self._world.disk.notices.items():
+            if NoticeKind.STOPPED in notices and epoch not in self._ended and not touched:
+                self._convict(Promise.SWITCHED_OFF, f"epoch {epoch} counts as shut down")
+        if self._world.disk.lock.kind is LockKind.FOREIGN and not touched:
+            self._convict(Promise.SWITCHED_OFF, "the mark of a shutdown lies there, and nobody ordered one")
+
+
+class Causes(Judge):
+    """A guard kills no healthy master: one that serves on a host where nothing was wrong for a lease."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        for host in world.hosts.values():
+            host.seats[world.disk.cell].on_stop = self._stopping(host)
+
+    def _stopping(self, host: SimHost) -> Callable[[Master], None]:
+        def judge(master: Master) -> None:
+            if master.serving and master.able and not master.ending and not self._cause(host):
+                self._convict(Promise.CAUSE, f"epoch {master.epoch} on {host.name}")
+
+        return judge
+
+    def _cause(self, host: SimHost) -> bool:
+        """Tell whether the host had trouble within a lease, or a person had a hand in it."""
+        timing, now = host.timing, self._world.now
+        recent = Moment(now - timing.lease / host.rate - 120)
+        of_people = {Kind.TAKEOVER, Kind.STRAY, Kind.EMPTY, Kind.RESTORE, Kind.SHUTDOWN, Kind.TOUCH_LOCK}
+        return any(
+            trouble.end >= recent and (trouble.host == host.name or trouble.kind in of_people)
+            for trouble in self._faults.troubles
+        )
+
+
+class SomeMaster(Judge):
+    """In good weather a master comes in time. Measures the outages too."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        timing = world.timing
+        self.bound = Seconds(
+            (timing.earliest + timing.handover + 2 * timing.window + timing.retry_limit) * 1.02
+            + timing.launch_timeout
+            + timing.check_interval
+        )
+        """For what the storm left behind: open claims, leases, back-offs, a launch that waits for a host."""
+        self.outages: list[float] = []
+        self._gone: Moment | None = None
+        self._excused = False
+        self._changes = -1
+
+    def look(self) -> None:
+        """Begin or end an outage, and a spell of good weather."""
+        now = self._world.now
+        serving = any(master.serving and master.able for master in self._world.masters())
+        wanted = not (self._faults.down_on_purpose or self._world.disk.pause is not None)
+        if serving:
+            if self._gone is not None and not self._excused:
+                self.outages.append(now - self._gone)
+            self._gone = None
+        elif self._gone is None:
+            self._gone, self._excused = now, False
+        self._excused = self._excused or not wanted
+        changes = self._faults.changes
+        if changes != self._changes:
+            self._changes = changes
+            if self._faults.standing == 0:
+                self._world.after(self.bound, lambda: self._due(changes))
+
+    def _due(self, changes: int) -> None:
+        """See whether a master came, if the weather was good all the while."""
+        calm = self._faults.changes == changes and self._world.disk.pause is None
+        if calm and not any(master.serving for master in self._world.masters()):
+            self._convict(Promise.SOME_MASTER, f"{self.bound:.0f} s after the last repair")

@@ -1,0 +1,56 @@
+"""The network between the hosts of a world: probes, hints and fence agents go over it.
+
+A cut host hears and says nothing; one that stands still answers nothing. A fence agent reaches the power
+switch of every host over another network, so that a cut does not keep it from its work.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from shadowd.core.events import Woken
+from shadowd.core.values import Epoch, FenceOutcome, Host, ProbeOutcome
+from shadowd.sim.disk import Disk
+
+if TYPE_CHECKING:
+    from shadowd.sim.host import SimHost
+
+
+class Network:
+    """What hosts know of each other."""
+
+    def __init__(self, disks: Mapping[str, Disk]) -> None:
+        self.hosts: dict[Host, SimHost] = {}
+        self.hints_arrive: Callable[[], bool] = lambda: True
+        """Asked for each hint: datagrams may be lost."""
+        self._disks = disks
+
+    def probe(self, asking: "SimHost", cell: str, host: Host) -> ProbeOutcome:
+        """Ask a host whether its master answers."""
+        asked = self.hosts.get(host)
+        if asked is None:
+            return ProbeOutcome.UNRESOLVABLE
+        deaf = asked.cut or asking.cut or not asked.up or asked.stopped is not None
+        if asked is not asking and deaf:
+            return ProbeOutcome.SILENT
+        outcomes = [master.answers() for master in asked.masters(cell)]
+        if ProbeOutcome.ANSWERS in outcomes:
+            return ProbeOutcome.ANSWERS
+        return ProbeOutcome.SILENT if ProbeOutcome.SILENT in outcomes else ProbeOutcome.REFUSES
+
+    def hint(self, sender: "SimHost", cell: str) -> None:
+        """Send every other host a datagram that says nothing but "look"."""
+        for host in self.hosts.values():
+            reached = host.up and not host.cut and not sender.cut and host is not sender
+            if reached and self.hints_arrive():
+                host.feed(cell, Woken())
+
+    def fence(self, asking: "SimHost", cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
+        """Power a host off, as a fence agent that reaches every power switch does."""
+        target = self.hosts.get(host)
+        later = any(
+            claim.host == host for number, claim in self._disks[cell].claims.items() if number > epoch
+        )
+        if target is None or target is asking or later:
+            return FenceOutcome.REFUSED
+        target.crash()
+        return FenceOutcome.DEAD

@@ -1,0 +1,93 @@
+"""What people do to a cell: shut it down, touch its lock, pause, ask, start things by hand, restore backups.
+
+What a person did, a person undoes: whoever shut a master down wants one again later, and asks until it runs.
+"""
+
+from random import Random
+
+from shadowd.core.values import Lock, LockKind, NoticeKind, Pause, Seconds
+from shadowd.sim.host import SimHost
+from shadowd.sim.master import Master
+from shadowd.sim.repairs import Repair, Repairs
+from shadowd.sim.weather import Kind, Strike
+from shadowd.sim.world import World
+
+_ASK_AGAIN = Seconds(120)
+
+
+class People(Repairs):
+    """Everybody with a shell."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        super().__init__(world, random)
+        self._ordered: list[Master] = []
+        """Masters that were told to end."""
+        self._touched = False
+        """Somebody keeps failover off with a lock of his own."""
+
+    def _shutdown(self, _host: SimHost, _strike: Strike) -> Repair | None:
+        masters = [master for master in self._world.masters() if master.serving]
+        if not masters:
+            return None
+        self.down_on_purpose = True
+        self._ordered.append(masters[0])
+        masters[0].terminate()
+        return self._start
+
+    def _start(self) -> None:
+        """Want a master, as a person does, and ask until there is one.
+
+        A master that stood still when it was told to end may end much later, and leave its mark beside the
+        next one: whoever gave the order takes that away.
+        """
+        self.down_on_purpose = False
+        disk = self._world.disk
+        serving = any(master.serving and not master.ending for master in self._world.masters())
+        if disk.lock.kind is LockKind.FOREIGN and not self._touched:
+            disk.remove_lock()
+        if not serving:
+            ready = [
+                host for host in self._world.hosts.values() if host.daemon is not None and not host.still
+            ]
+            if ready:
+                self._note(Kind.TAKEOVER, None)
+                self._random.choice(ready).ask_takeover(self._world.disk.cell)
+        if not serving or any(master.alive for master in self._ordered):
+            self._later(_ASK_AGAIN, self._start)
+
+    def _touch_lock(self, _host: SimHost, _strike: Strike) -> Repair | None:
+        disk = self._world.disk
+        if disk.lock.kind is LockKind.FOREIGN:
+            return None
+        disk.lock = Lock(LockKind.FOREIGN)
+        self._touched = True
+
+        def untouch() -> None:
+            self._touched = False
+            if self.down_on_purpose:
+                return
+            if disk.lock.kind is LockKind.FOREIGN:
+                disk.remove_lock()
+            last = disk.ledger().last_confirmed
+            if last is not None and last.outcome is NoticeKind.STOPPED:  # it ended under this lock
+                self._start()
+
+        return untouch
+
+    def _pause(self, _host: SimHost, _strike: Strike) -> Repair:
+        disk = self._world.disk
+        disk.pause = Pause("a person", "maintenance", None)
+        return lambda: setattr(disk, "pause", None)
+
+    def _takeover(self, host: SimHost, _strike: Strike) -> None:
+        host.ask_takeover(self._world.disk.cell)
+
+    def _stray(self, host: SimHost, _strike: Strike) -> None:
+        if host.up and not host.still:
+            self._seat(host).start_master()
+
+    def _empty(self, _host: SimHost, _strike: Strike) -> None:
+        self._world.disk.put_back(0)
+
+    def _restore(self, _host: SimHost, strike: Strike) -> None:
+        self._world.disk.put_back(int(strike.dice * len(self._world.disk.claims)))

@@ -1,0 +1,155 @@
+"""One seed: a day of bad weather over one cell, and what the judges made of it.
+
+``run_seed`` is all that a process pool or a verb needs: numbers and words go in, a result comes out that can
+be pickled. The same arguments give the same day, so a seed is a bug report.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from shadowd.core.timing import Timing
+from shadowd.core.values import Seconds
+from shadowd.sim.clock import Moment
+from shadowd.sim.court import Court
+from shadowd.sim.daemon import Light
+from shadowd.sim.faults import Faults
+from shadowd.sim.host import SimHost
+from shadowd.sim.judges import Promise, Verdict
+from shadowd.sim.machines import Maker, real_machines
+from shadowd.sim.steady import Steady
+from shadowd.sim.weather import HOURS, ORDINARY, Kind, Strike, draw
+from shadowd.sim.world import World
+
+_GUARD_INTERVAL = Seconds(20)
+_NOTICE_INTERVAL = Seconds(3600)
+"""Polled seldom: hints and process ends wake the machines, and a lost hint only makes the day harder."""
+_HEALED = 3600.0
+"""Good weather at the end of each day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResult:
+    """What became of one day."""
+
+    seed: int
+    level: str
+    hours: float
+    skipped: float
+    """Seconds that were skipped as steady."""
+    verdicts: tuple[Verdict, ...]
+    two_masters: float
+    """Seconds with two masters that no exclusion covers."""
+    excused: dict[str, float] = field(default_factory=dict)
+    """Seconds with two masters by the name of the exclusion."""
+    outages: tuple[float, ...] = ()
+    """Seconds without a serving master while one was wanted, each."""
+    claims: int = 0
+    trace: tuple[str, ...] = ()
+    """The end of the trace, where a promise was broken or it was asked for."""
+
+    def count(self, promise: Promise) -> int:
+        """Return how often a promise was broken."""
+        return sum(verdict.promise is promise for verdict in self.verdicts)
+
+    @property
+    def left_without(self) -> bool:
+        """True if no master came in time."""
+        return self.count(Promise.SOME_MASTER) > 0
+
+
+def sparse(timing: Timing) -> Timing:
+    """Return this timing with the polling of a simulation."""
+    return replace(timing, guard_interval=_GUARD_INTERVAL, notice_interval=_NOTICE_INTERVAL).derived()
+
+
+class Day:
+    """One seed at work; ``live`` it once."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        level: str = "guarded",
+        timing: Timing | None = None,
+        hours: float = HOURS,
+        kinds: Collection[Kind] = ORDINARY,
+        make: Maker = real_machines,
+        skip: bool = True,
+        exact: bool = False,
+        strikes: tuple[Strike, ...] | None = None,
+    ) -> None:
+        """``exact``: no latency is drawn, so that a day with skipping can be compared with one without."""
+        self.seed, self.level, self.hours = seed, level, hours
+        random = Random(seed)  # noqa: S311 - replay needs a seed, nobody guesses anything
+        self.strikes = draw(random, hours=hours, kinds=kinds) if strikes is None else strikes
+        world = World(["a", "b", "c"], timing=sparse(timing or Timing()), make=make, runtime=Light)
+        self.world = world
+        deaf = random.random() < 0.2
+        world.network.hints_arrive = (lambda: False) if deaf else (lambda: True)
+        for host in world.hosts.values():
+            host.rate = random.choice((1.0, random.uniform(0.99, 1.01)))
+            if exact:
+                host.latency = lambda: Seconds(0)
+            else:
+                self._slow_down(host, random)
+        self.faults = Faults(world, random)
+        self.court = Court(world, self.faults)
+        self.steady = Steady(world) if skip else None
+
+    @staticmethod
+    def _slow_down(host: SimHost, random: Random) -> None:
+        slow = random.choice((0.002, 0.02, 0.5))
+        host.latency = lambda: Seconds(slow * random.random())
+        if random.random() < 0.3:
+            host.delivery = lambda: Seconds(slow * random.random())
+
+    def live(self) -> SeedResult:
+        """Live through the day."""
+        world = self.world
+        world.start_daemons()
+        world.run(100)
+        world["a"].ask_takeover("cell")
+        world.run(120)
+        self.faults.expect(self.strikes)
+        end = Moment(self.hours * 3600.0)
+        self._until(Moment(end - _HEALED))
+        self.faults.heal()
+        self._until(end)
+        self.court.close()
+        return self.result()
+
+    def result(self) -> SeedResult:
+        """Return what the judges say."""
+        one, some, verdicts = self.court.one, self.court.some, self.court.verdicts
+        return SeedResult(
+            seed=self.seed,
+            level=self.level,
+            hours=self.hours,
+            skipped=0.0 if self.steady is None else self.steady.skipped,
+            verdicts=verdicts,
+            two_masters=one.seconds,
+            excused={excuse.value: seconds for excuse, seconds in one.excused.items() if seconds},
+            outages=tuple(some.outages),
+            claims=len(self.world.disk.claims),
+            trace=tuple(str(line) for line in self.world.trace[-60:]) if verdicts else (),
+        )
+
+    def _until(self, end: Moment) -> None:
+        timeline, step, steady = self.world.timeline, self.world.step, self.steady
+        while step(end):
+            if steady is not None and timeline.now >= steady.next:
+                steady.skip(end)
+
+
+def run_seed(
+    seed: int,
+    level: str = "guarded",
+    timing: Timing | None = None,
+    *,
+    hours: float = HOURS,
+    kinds: Collection[Kind] = ORDINARY,
+    make: Maker = real_machines,
+) -> SeedResult:
+    """Live through one seed's day and return what became of it."""
+    return Day(seed, level=level, timing=timing, hours=hours, kinds=kinds, make=make).live()

@@ -1,0 +1,27 @@
+"""Skipping steady time changes nothing but the time that it takes."""
+
+import pytest
+
+from shadowd.sim.swarm import Day
+
+# Covered elsewhere: following each line would only make the days slow.
+pytestmark = pytest.mark.no_cover
+
+ROUNDING = 0.005
+"""Each date is kept a millionth of a second late: some thousands of them in a day."""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_day_with_skipping_is_the_same_day(seed: int) -> None:
+    """Same lines at the same moments, same verdicts, same outages, though clocks differ by one per cent."""
+    brief = Day(seed, exact=True)
+    whole = Day(seed, exact=True, skip=False)
+    skipped, lived = brief.live(), whole.live()
+    assert skipped.skipped > 0.2 * skipped.hours * 3600
+    assert lived.skipped == 0
+    for one, other in zip(brief.world.trace, whole.world.trace, strict=True):
+        assert (one.host, one.say) == (other.host, other.say)
+        assert one.when == pytest.approx(other.when, abs=ROUNDING)
+    assert [str(v) for v in skipped.verdicts] == [str(v) for v in lived.verdicts]
+    assert skipped.outages == pytest.approx(lived.outages, abs=ROUNDING)
+    assert brief.world.disk.claims.keys() == whole.world.disk.claims.keys()
