@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from shadowd.core.actions import Action, KeepLease, MakeClaim, Say, WriteNotice
+from shadowd.core.actions import Action, KeepLease, MakeClaim, Probe, Say, WriteNotice
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event
 from shadowd.core.snapshot import Snapshot
@@ -190,7 +190,10 @@ class Crew:
                 self._lanes[lane].append(action)
             else:
                 self._lanes[lane] = deque()
-                self._host.submit(partial(self._work, lane, action))
+                self._begin(lane, action)
+
+    def _begin(self, lane: Lane, action: Request) -> None:
+        self._host.submit(partial(self._work, lane, action), waits=isinstance(action, Probe))
 
     def _work(self, lane: Lane, action: Request) -> None:
         event = self._perform(action)
@@ -203,7 +206,7 @@ class Crew:
     def _deliver(self, lane: Lane, action: Request, event: Event) -> None:
         waiting = self._lanes[lane]
         if waiting:
-            self._host.submit(partial(self._work, lane, waiting.popleft()))
+            self._begin(lane, waiting.popleft())
         else:
             del self._lanes[lane]
         if isinstance(action, MakeClaim | WriteNotice):

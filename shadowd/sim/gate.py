@@ -32,9 +32,8 @@ class Gate:
     def _do(self, op: Op, effect: Callable[[], T]) -> T | Unknown:
         """Answer from the record, or do it now with whatever fault strikes."""
         job = self._home.job
-        if job.plain and op is not Op.PROBE:
+        if job.plain:
             return effect()
-        job.plain = False
         if job.recalls:
             return cast("T | Unknown", job.recall())
         fault = self.view.fate(op) or _SOUND

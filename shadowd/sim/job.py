@@ -20,9 +20,11 @@ class Suspended(BaseException):
 class Job:
     """One job of a lane, and what it was told so far."""
 
-    def __init__(self, work: Callable[[], None], *, plain: bool = False) -> None:
-        self.plain = plain
-        """Nothing can go wrong in it and nobody watches it: until something has to wait, nothing is kept."""
+    def __init__(self, work: Callable[[], None], *, waits: bool = True) -> None:
+        self.waits = waits
+        """It may have to wait even where nothing goes wrong."""
+        self.plain = False
+        """Nothing can go wrong in it and nobody watches it: nothing is put on record."""
         self._work = work
         self._told: list[Any] = []
         self._at = 0
