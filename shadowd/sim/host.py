@@ -8,10 +8,10 @@ from collections.abc import Callable
 from shadowd.core.actions import Say
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, TakeoverAsked
+from shadowd.core.policy import Policy
 from shadowd.core.snapshot import Snapshot, State
 from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, FenceOutcome, Host, Instant, ProbeOutcome, Seconds
-from shadowd.core.policy import Policy
 from shadowd.runtime.executor import Ports
 from shadowd.runtime.loop import Loop
 from shadowd.sim.bench import Bench

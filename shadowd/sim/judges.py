@@ -220,7 +220,15 @@ class Causes(Judge):
         """Tell whether the host had trouble within a lease, or a person had a hand in it."""
         timing, now = host.timing, self._world.now
         recent = Moment(now - timing.lease / host.rate - 120)
-        of_people = {Kind.TAKEOVER, Kind.STRAY, Kind.EMPTY, Kind.RESTORE, Kind.SHUTDOWN, Kind.TOUCH_LOCK}
+        of_people = {
+            Kind.TAKEOVER,
+            Kind.MIGRATE,
+            Kind.STRAY,
+            Kind.EMPTY,
+            Kind.RESTORE,
+            Kind.SHUTDOWN,
+            Kind.TOUCH_LOCK,
+        }
         return any(
             trouble.end >= recent and (trouble.host == host.name or trouble.kind in of_people)
             for trouble in self._faults.troubles

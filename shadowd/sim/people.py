@@ -5,6 +5,7 @@ What a person did, a person undoes: whoever shut a master down wants one again l
 
 from random import Random
 
+from shadowd.core.events import TakeoverAsked
 from shadowd.core.values import Lock, LockKind, NoticeKind, Pause, Seconds
 from shadowd.sim.host import SimHost
 from shadowd.sim.master import Master
@@ -81,6 +82,9 @@ class People(Repairs):
 
     def _takeover(self, host: SimHost, _strike: Strike) -> None:
         host.ask_takeover(self._world.disk.cell)
+
+    def _migrate(self, host: SimHost, _strike: Strike) -> None:
+        host.feed(self._world.disk.cell, TakeoverAsked("a person", migrate=True))
 
     def _stray(self, host: SimHost, _strike: Strike) -> None:
         if host.up and not host.still:

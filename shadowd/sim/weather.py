@@ -58,6 +58,7 @@ class Kind(Enum):
     TOUCH_LOCK = "touch_lock"
     PAUSE = "pause"
     TAKEOVER = "takeover"
+    MIGRATE = "migrate"
     STRAY = "stray"
     """Somebody starts a master by hand, on whatever host."""
     EMPTY = "empty"

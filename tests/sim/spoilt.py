@@ -7,6 +7,7 @@ from shadowd.core.actions import Action, MakeClaim
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Inspected, Observed, Woken
 from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.policy import Policy
 from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
@@ -23,7 +24,6 @@ from shadowd.core.values import (
     Seconds,
     Unknown,
 )
-from shadowd.core.policy import Policy
 
 
 class Spoilt(Cell):

@@ -10,7 +10,6 @@ import os
 import pytest
 
 from shadowd.sim.swarm import SeedResult, run_seed
-from shadowd.sim.weather import ORDINARY, Kind
 
 # Covered elsewhere: following each line would only make the days slow.
 pytestmark = pytest.mark.no_cover
@@ -19,8 +18,6 @@ FIRST = int(os.environ.get("SWARM_FIRST", "1"))
 SEEDS = int(os.environ.get("SWARM_SEEDS", "300"))
 TOGETHER = 10
 """Seeds in one test."""
-KINDS = ORDINARY - {Kind.KILL_DAEMON, Kind.STOP_DAEMON}
-"""A lease that does not outlive its daemon lets a master that was cut off live too long."""
 
 
 def complain(result: SeedResult) -> None:
@@ -35,11 +32,11 @@ def complain(result: SeedResult) -> None:
 def test_no_weather_breaks_a_promise(first: int) -> None:
     """Crashes, freezes, hung mounts, cuts, lies, lost replies and people, in any order."""
     for seed in range(first, min(first + TOGETHER, FIRST + SEEDS)):
-        result = run_seed(seed, kinds=KINDS)
+        result = run_seed(seed)
         if result.verdicts:
             complain(result)
 
 
 def test_the_same_seed_is_the_same_day() -> None:
     """A seed is a bug report."""
-    assert run_seed(17, kinds=KINDS) == run_seed(17, kinds=KINDS)
+    assert run_seed(17) == run_seed(17)
