@@ -188,7 +188,7 @@ class SimHost(Bench):
         if self.stopped is None:
             return
         if clock_stood:
-            self.booted = Moment(self.booted + self.timeline.now - self.stopped)
+            self.booted = Moment(self.booted + self.timeline.now - self.stopped - _TICK)
         self.stopped = None
         self.stir()
         for seat in self.seats.values():

@@ -40,6 +40,7 @@ class Excuse(Enum):
     RESTORED = "a restored directory"
 
 
+_LOSSES = frozenset({Kind.EMPTY, Kind.RESTORE})
 _LOOKS = Seconds(3.0)
 """How long after a thaw a guard may need for its first look."""
 
@@ -121,7 +122,7 @@ class OneMaster(Judge):
 
     def _excuse(self, able: list[Master]) -> Excuse | None:
         """Return why this is excluded: the newest master is the rightful one, the others need an excuse."""
-        if any(trouble.kind in {Kind.EMPTY, Kind.RESTORE} for trouble in self._faults.troubles):
+        if any(trouble.kind in _LOSSES for trouble in self._faults.troubles):
             return Excuse.RESTORED
         if any(master.epoch is None for master in able):
             return Excuse.STRAY
@@ -272,6 +273,9 @@ class SomeMaster(Judge):
 
     def _due(self, changes: int) -> None:
         """See whether a master came, if the weather was good all the while."""
+        lost = any(trouble.kind in _LOSSES for trouble in self._faults.troubles)
+        if lost:  # nobody bids on a directory that lost records (rule 15): a person has to look
+            return
         calm = self._faults.changes == changes and self._world.disk.pause is None
         if calm and not any(master.serving for master in self._world.masters()):
             self._convict(Promise.SOME_MASTER, f"{self.bound:.0f} s after the last repair")

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shadowd.core.actions import Action
 from shadowd.core.cell import Cell
+from shadowd.core.events import Event, Observed
+from shadowd.core.guard import Duty
+from shadowd.core.ledger import Ledger
 from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
-from shadowd.core.values import FencePolicy, Host, Instant, KeptLease
+from shadowd.core.values import NEVER, FencePolicy, Host, Instant, KeptLease
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,3 +42,29 @@ def fencing_machines(fence: FencePolicy) -> Maker:
         return real_machines(cell, timing, replace(policy, fence=fence), now, kept)
 
     return make
+
+
+class Unguarded(Cell):
+    """What a cell without guards has: timers and a probe. Nobody stops a master or reports its end early."""
+
+    def __init__(
+        self, _cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None
+    ) -> None:
+        bare = replace(policy, death_skips_timers=False, restart_limit=0)
+        super().__init__(timing, bare, now=now, kept=kept)
+
+    def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        """Hide every later claim, and every other name, from the guard."""
+        guard = self._guard
+        if isinstance(event, Observed) and guard is not None and guard.duty is Duty.GUARD:
+            event = replace(event, active=self._policy.host)
+            if isinstance(event.ledger, Ledger):
+                records = tuple(each for each in event.ledger.records if each.epoch <= guard.lease.epoch)
+                event = replace(event, ledger=replace(event.ledger, records=records))
+        return super().step(event, now)
+
+    def _follow(self, actions: tuple[Action, ...], now: Instant) -> tuple[Action, ...]:
+        actions = super()._follow(actions, now)
+        if self._guard is not None:
+            self._guard.lease.ends = NEVER
+        return actions

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from shadowd.core.timing import Timing
-from shadowd.core.values import Seconds
+from shadowd.core.values import FencePolicy, Seconds
 from shadowd.sim.clock import Moment
 from shadowd.sim.court import Court
 from shadowd.sim.daemon import Light
 from shadowd.sim.faults import Faults
 from shadowd.sim.host import SimHost
 from shadowd.sim.judges import Promise, Verdict
-from shadowd.sim.machines import Maker, real_machines
+from shadowd.sim.machines import Maker, Unguarded, fencing_machines, real_machines
 from shadowd.sim.steady import Steady
 from shadowd.sim.weather import HOURS, ORDINARY, Kind, Strike, draw
 from shadowd.sim.world import World
@@ -24,8 +24,17 @@ from shadowd.sim.world import World
 _GUARD_INTERVAL = Seconds(20)
 _NOTICE_INTERVAL = Seconds(3600)
 """Polled seldom: hints and process ends wake the machines, and a lost hint only makes the day harder."""
+_FENCE_TIMEOUT = Seconds(60)
 _HEALED = 3600.0
 """Good weather at the end of each day."""
+
+
+LEVELS: dict[str, Maker] = {
+    "none": Unguarded,
+    "guarded": real_machines,
+    "fenced": fencing_machines(FencePolicy.REQUIRED),
+}
+"""Protection levels, and whose machines stand for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +87,12 @@ class Day:
         skip: bool = True,
         exact: bool = False,
         strikes: tuple[Strike, ...] | None = None,
+        mixed: tuple[Timing, ...] = (),
     ) -> None:
-        """``exact``: no latency is drawn, so that a day with skipping can be compared with one without."""
+        """``exact``: no latency is drawn, so that a day with skipping can be compared with one without.
+
+        ``mixed``: timers from which each host draws its own.
+        """
         self.seed, self.level, self.hours = seed, level, hours
         random = Random(seed)  # noqa: S311 - replay needs a seed, nobody guesses anything
         self.strikes = draw(random, hours=hours, kinds=kinds) if strikes is None else strikes
@@ -88,6 +101,8 @@ class Day:
         deaf = random.random() < 0.2
         world.network.hints_arrive = (lambda: False) if deaf else (lambda: True)
         for host in world.hosts.values():
+            if mixed:
+                host.timing = sparse(random.choice(mixed))
             host.rate = random.choice((1.0, random.uniform(0.99, 1.01)))
             if exact:
                 host.latency = lambda: Seconds(0)
@@ -149,7 +164,11 @@ def run_seed(
     *,
     hours: float = HOURS,
     kinds: Collection[Kind] = ORDINARY,
-    make: Maker = real_machines,
+    make: Maker | None = None,
 ) -> SeedResult:
-    """Live through one seed's day and return what became of it."""
-    return Day(seed, level=level, timing=timing, hours=hours, kinds=kinds, make=make).live()
+    """Live through one seed's day and return what became of it; ``make`` overrides the level's machines."""
+    timing = timing or Timing()
+    if level == "fenced" and not timing.fence_timeout:
+        timing = replace(timing, fence_timeout=_FENCE_TIMEOUT)
+    day = Day(seed, level=level, timing=timing, hours=hours, kinds=kinds, make=make or LEVELS[level])
+    return day.live()

@@ -4,9 +4,9 @@ import pytest
 
 from shadowd.core.timing import Timing
 from shadowd.core.values import FencePolicy, NoticeKind, Seconds
+from shadowd.sim.court import Court
 from shadowd.sim.disk import FAILS, Op
 from shadowd.sim.machines import fencing_machines
-from shadowd.sim.storm import Judge
 from shadowd.sim.world import World
 
 pytestmark = pytest.mark.no_cover
@@ -20,7 +20,7 @@ def cell(fence: FencePolicy) -> World:
     """Return a world with a guarded master on "old"; b and c watch."""
     timing = Timing(fence_timeout=Seconds(60))
     world = World(["old", "b", "c"], timing=timing, make=fencing_machines(fence))
-    Judge(world)
+    Court(world, strict=True)
     world["old"].seats["cell"].start_master()
     world.start_daemons()
     assert world.run_until(lambda: bool(world.said("master.adopted")), 300)
