@@ -185,9 +185,10 @@ class Shutdowns(Judge):
     def _see(self, master: Master) -> None:
         if master.ending and master.epoch is not None:
             self._ended.add(master.epoch)
-        if master.status == 0 and self._faults.down_on_purpose:
+        if master.status == 0:
             self._known.add(master)
-            self._down = self._down or self._world.now
+            if master in self._faults.ordered and self._faults.down_on_purpose:
+                self._down = self._down or self._world.now
         elif master.alive and self._down is not None and master.began >= self._down and master.epoch:
             self._known.add(master)
             self._convict(Promise.SHUTDOWN, f"epoch {master.epoch} started on {master.where}")

@@ -8,7 +8,6 @@ from random import Random
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.values import Lock, LockKind, NoticeKind, Pause, Seconds
 from shadowd.sim.host import SimHost
-from shadowd.sim.master import Master
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Kind, Strike
 from shadowd.sim.world import World
@@ -21,8 +20,6 @@ class People(Repairs):
 
     def __init__(self, world: World, random: Random) -> None:
         super().__init__(world, random)
-        self._ordered: list[Master] = []
-        """Masters that were told to end."""
         self._touched = False
         """Somebody keeps failover off with a lock of his own."""
 
@@ -31,7 +28,7 @@ class People(Repairs):
         if not masters:
             return None
         self.down_on_purpose = True
-        self._ordered.append(masters[0])
+        self.ordered.append(masters[0])
         masters[0].terminate()
         return self._start
 
@@ -53,7 +50,7 @@ class People(Repairs):
             if ready:
                 self._note(Kind.TAKEOVER, None)
                 self._random.choice(ready).ask_takeover(self._world.disk.cell)
-        if not serving or any(master.alive for master in self._ordered):
+        if not serving or any(master.alive for master in self.ordered):
             self._later(_ASK_AGAIN, self._start)
 
     def _touch_lock(self, _host: SimHost, _strike: Strike) -> Repair | None:

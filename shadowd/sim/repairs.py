@@ -10,6 +10,7 @@ from random import Random
 from shadowd.core.values import Host
 from shadowd.sim.clock import Moment
 from shadowd.sim.host import SimHost
+from shadowd.sim.master import Master
 from shadowd.sim.seat import Seat
 from shadowd.sim.weather import Kind
 from shadowd.sim.world import World
@@ -35,6 +36,8 @@ class Repairs:
         self.troubles: list[Trouble] = []
         self.down_on_purpose = False
         """A person shut the master down and has not started one since."""
+        self.ordered: list[Master] = []
+        """Masters that a person told to end."""
         self.standing = 0
         """Faults that are not repaired yet."""
         self.changes = 0
