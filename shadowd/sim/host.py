@@ -57,6 +57,7 @@ class SimHost(Bench):
         self._make = make
         self._runtime = runtime
         self._turn_at = Moment(-1.0)
+        self._starts_then = False
         self._pids = 0
         self._nonces = 0
 
@@ -86,8 +87,11 @@ class SimHost(Bench):
     # --- the daemon --------------------------------------------------------------------------------
 
     def start_daemon(self) -> None:
-        """Start shadowd, in a new life."""
+        """Start shadowd, in a new life; on a host that stands still, when it goes on."""
         self.kill_daemon()
+        if self.stopped is not None:
+            self._starts_then = True
+            return
         self.daemon = self._runtime(self)
         self.stir()
 
@@ -171,6 +175,7 @@ class SimHost(Bench):
         self.kill_daemon()
         self.up = False
         self.stopped = None
+        self._starts_then = False
         for seat in self.seats.values():
             for process in seat.processes:
                 process.kill()
@@ -194,7 +199,10 @@ class SimHost(Bench):
         for seat in self.seats.values():
             for process in seat.processes:
                 process.go_on()
-        if masters_first:
+        if self._starts_then:
+            self._starts_then = False
+            self.start_daemon()
+        elif masters_first:
             self.timeline.after(0, self.go_on, self)
         else:
             self.go_on()
