@@ -20,11 +20,11 @@ class HostFaults(Repairs):
         return lambda: None if host.up else host.boot()
 
     def _kill_master(self, host: SimHost, _strike: Strike) -> None:
-        for master in self._seat(host).masters():
+        for master in host.masters(self._world.disk.cell):
             master.kill()
 
     def _freeze_master(self, host: SimHost, _strike: Strike) -> Repair | None:
-        masters = self._seat(host).masters()
+        masters = host.masters(self._world.disk.cell)
         for master in masters:
             master.frozen = True
 

@@ -25,6 +25,7 @@ _GUARD_INTERVAL = Seconds(20)
 _NOTICE_INTERVAL = Seconds(3600)
 """Polled seldom: hints and process ends wake the machines, and a lost hint only makes the day harder."""
 _FENCE_TIMEOUT = Seconds(60)
+HOSTS = ("a", "b", "c")
 _HEALED = 3600.0
 """Good weather at the end of each day."""
 
@@ -96,8 +97,7 @@ class Day:
         self.seed, self.level, self.hours = seed, level, hours
         random = Random(seed)  # noqa: S311 - replay needs a seed, nobody guesses anything
         self.strikes = draw(random, hours=hours, kinds=kinds) if strikes is None else strikes
-        world = World(["a", "b", "c"], timing=sparse(timing or Timing()), make=make, runtime=Light)
-        self.world = world
+        world = self.world = self.build(sparse(timing or Timing()), make)
         deaf = random.random() < 0.2
         world.network.hints_arrive = (lambda: False) if deaf else (lambda: True)
         for host in world.hosts.values():
@@ -109,8 +109,22 @@ class Day:
             else:
                 self._slow_down(host, random)
         self.faults = Faults(world, random)
-        self.court = Court(world, self.faults)
+        self.court = self.convene()
         self.steady = Steady(world) if skip else None
+
+    def build(self, timing: Timing, make: Maker) -> World:
+        """Make the world of the day; another protocol has its own."""
+        return World(HOSTS, timing=timing, make=make, runtime=Light)
+
+    def convene(self) -> Court:
+        """Return who judges."""
+        return Court(self.world, self.faults)
+
+    def begin(self) -> None:
+        """Bring up the cell, as its administrator does."""
+        self.world.start_daemons()
+        self.world.run(100)
+        self.world["a"].ask_takeover("cell")
 
     @staticmethod
     def _slow_down(host: SimHost, random: Random) -> None:
@@ -121,11 +135,9 @@ class Day:
 
     def live(self) -> SeedResult:
         """Live through the day."""
-        world = self.world
-        world.start_daemons()
-        world.run(100)
-        world["a"].ask_takeover("cell")
-        world.run(120)
+        self.begin()
+        self.world.run(120)
+        self.court.some.outages.clear()  # of the cell's first start
         self.faults.expect(self.strikes)
         end = Moment(self.hours * 3600.0)
         self._until(Moment(end - _HEALED))

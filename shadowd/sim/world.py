@@ -48,6 +48,7 @@ class World:
         timing: Timing | None = None,
         make: Maker = real_machines,
         runtime: Callable[[SimHost], Daemon] = Whole,
+        kind: type[SimHost] = SimHost,
     ) -> None:
         names = tuple(Host(name) for name in hosts)
         self.timeline = Timeline()
@@ -66,7 +67,7 @@ class World:
         self.network = Network(self.disks)
         self.hosts = self.network.hosts
         for name in names:
-            self.hosts[name] = SimHost(
+            self.hosts[name] = kind(
                 name,
                 self.timeline,
                 self.timing,
