@@ -31,6 +31,7 @@ VERBS: Final = {
     "history": "tell who was master when, and how it ended",
     "config": "check, show or describe the configuration",
     "demo": "show a failover on this machine, with a toy master",
+    "simulate": "count what failover does in simulated bad weather, ours and others'",
 }
 EX_USAGE: Final = 64
 EX_SOFTWARE: Final = 70

@@ -13,7 +13,7 @@ from typing import Final
 from shadowd.sim.rivals.contest import Run, compete
 from shadowd.sim.swarm import SeedResult
 
-_BATCH: Final = 8
+_BATCH: Final = 4
 _WORTH: Final = 16
 """Fewer runs are over before a second process has started."""
 
