@@ -1,6 +1,7 @@
 """What happens to hosts, processes and the network."""
 
 from functools import partial
+from random import Random
 
 from shadowd.core.values import ProbeOutcome
 from shadowd.sim.disk import HANGS, Op
@@ -67,7 +68,8 @@ class HostFaults(Repairs):
         if first is not None:
             self._note(strike.kind, first.name, strike.lasts)
             (first.crash, masters[0].kill, first.unplug, first.freeze)[int(strike.dice * 4)]()
-        blow = self._random.choice((SimHost.crash, SimHost.kill_daemon, SimHost.freeze, SimHost.unplug))
+        random = Random(strike.dice)  # noqa: S311 - its own, so that every protocol meets the same
+        blow = random.choice((SimHost.crash, SimHost.kill_daemon, SimHost.freeze, SimHost.unplug))
         left = 1 + int(strike.target * 40)
         bidder: list[SimHost] = []
 
@@ -83,7 +85,7 @@ class HostFaults(Repairs):
                 left -= 1
                 if left == 0:
                     disarm()
-                    lasts = self._random.uniform(0.01, 900.0)
+                    lasts = random.uniform(0.01, 900.0)
                     self._note(strike.kind, each.name, lasts)
                     self._later(lasts, partial(self._bring_back, each))
                     blow(each)
