@@ -37,8 +37,10 @@ def table(scores: Sequence[Score]) -> str:
 
 
 def excuses(scores: Sequence[Score]) -> Iterator[str]:
-    """Yield what PROTOCOL.md excludes by name, for each row that needed it."""
+    """Yield what PROTOCOL.md excludes by name, for each row that promises something and needed it."""
     for score in scores:
+        if score.level == "none":
+            continue
         for name, seconds in score.excused.items():
             yield f"{score.protocol}, {score.level}: {_seconds(seconds)} s excluded by name: {name}"
 

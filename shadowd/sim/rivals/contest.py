@@ -15,6 +15,7 @@ from shadowd.sim.rivals.host import Rival
 from shadowd.sim.rivals.sge_shadowd import SgeShadowd
 from shadowd.sim.rivals.torque import Torque
 from shadowd.sim.rivals.torque_fcntl import TorqueFcntl
+from shadowd.sim.swarm import LEVELS as MACHINES
 from shadowd.sim.swarm import Day, SeedResult
 
 OURS: Final = "shadowd"
@@ -41,8 +42,12 @@ RIVALS: Final[dict[str, Callable[[Timing], Rival]]] = {
     "torque-2.3": lambda _timing: TorqueFcntl(),
 }
 """The others. Of a site's timers ``sge_shadowd`` has its three; TORQUE's servers keep their own defaults."""
-LEVELS: Final = {OURS: ("none", "guarded", "fenced"), **dict.fromkeys(RIVALS, ("none",))}
-"""Every protocol with its protection levels."""
+_IN_ORDER: Final = ("none", "guarded", "fenced")
+LEVELS: Final[dict[str, tuple[str, ...]]] = {
+    OURS: tuple(level for level in _IN_ORDER if level in MACHINES),
+    **dict.fromkeys(RIVALS, ("none",)),
+}
+"""Every protocol with its protection levels, the least first."""
 
 
 def compete(run: Run) -> SeedResult:
@@ -53,6 +58,7 @@ def compete(run: Run) -> SeedResult:
 def day(run: Run) -> Day:
     """Return the day of one seed under one protocol, not yet lived."""
     if run.protocol == OURS:
-        return Day(run.seed, level=run.level, timing=run.timing, hours=run.hours)
+        make = MACHINES[run.level]
+        return Day(run.seed, level=run.level, timing=run.timing, hours=run.hours, make=make)
     rival = RIVALS[run.protocol](run.timing)
     return RivalDay(rival, run.seed, level=run.level, timing=run.timing, hours=run.hours)
