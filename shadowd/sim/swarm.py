@@ -73,6 +73,13 @@ def sparse(timing: Timing) -> Timing:
     return replace(timing, guard_interval=_GUARD_INTERVAL, notice_interval=_NOTICE_INTERVAL).derived()
 
 
+def timed(timing: Timing, level: str) -> Timing:
+    """Return this timing with time to fence, where the level needs it and nobody has given it."""
+    if level != "fenced" or timing.fence_timeout:
+        return timing
+    return replace(timing, fence_timeout=_FENCE_TIMEOUT, licence=Seconds(0), window=Seconds(0))
+
+
 class Day:
     """One seed at work; ``live`` it once."""
 
@@ -179,8 +186,6 @@ def run_seed(
     make: Maker | None = None,
 ) -> SeedResult:
     """Live through one seed's day and return what became of it; ``make`` overrides the level's machines."""
-    timing = timing or Timing()
-    if level == "fenced" and not timing.fence_timeout:
-        timing = replace(timing, fence_timeout=_FENCE_TIMEOUT)
+    timing = timed(timing or Timing(), level)
     day = Day(seed, level=level, timing=timing, hours=hours, kinds=kinds, make=make or LEVELS[level])
     return day.live()

@@ -139,7 +139,7 @@ def test_a_replay_needs_one_protocol_and_level(capsys: pytest.CaptureFixture[str
     ("words", "said"),
     [
         (["--protocol", "pacemaker"], "there are shadowd, sge_shadowd, torque, torque-2.3"),
-        (["--level", "good"], "there are none, guarded"),
+        (["--level", "good"], "there are none, guarded, fenced"),
         (["--protocol", "torque", "--level", "guarded"], "torque has no level guarded"),
         (["--seeds", "0"], "no whole number of at least 1"),
         (["--first", "-1"], "no whole number of at least 0"),

@@ -7,6 +7,7 @@ from shadowd.sim.rivals.contest import LEVELS, OURS, RIVALS, Run, compete, day
 from shadowd.sim.rivals.day import RivalDay
 from shadowd.sim.rivals.heats import results
 from shadowd.sim.rivals.replay import replay
+from shadowd.sim.swarm import run_seed
 from shadowd.sim.weather import Kind, Strike
 
 # Covered elsewhere: following each line would only make the weather slow.
@@ -36,6 +37,12 @@ def test_every_protocol_meets_the_same_faults(seed: int) -> None:
     assert all(each.strikes == days[0].strikes for each in days)
     rates = [tuple(host.rate for host in each.world.hosts.values()) for each in days]
     assert len(set(rates)) == 1
+
+
+@pytest.mark.parametrize("level", LEVELS[OURS])
+def test_ours_is_what_run_seed_says(level: str) -> None:
+    """The verb and the tests of the simulator count the same days."""
+    assert compete(run_of(OURS, seed=5, level=level)) == run_seed(5, level)
 
 
 @pytest.mark.parametrize(("protocol", "level"), ROWS)

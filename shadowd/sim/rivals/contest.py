@@ -16,7 +16,7 @@ from shadowd.sim.rivals.sge_shadowd import SgeShadowd
 from shadowd.sim.rivals.torque import Torque
 from shadowd.sim.rivals.torque_fcntl import TorqueFcntl
 from shadowd.sim.swarm import LEVELS as MACHINES
-from shadowd.sim.swarm import Day, SeedResult
+from shadowd.sim.swarm import Day, SeedResult, timed
 
 OURS: Final = "shadowd"
 
@@ -58,7 +58,7 @@ def compete(run: Run) -> SeedResult:
 def day(run: Run) -> Day:
     """Return the day of one seed under one protocol, not yet lived."""
     if run.protocol == OURS:
-        make = MACHINES[run.level]
-        return Day(run.seed, level=run.level, timing=run.timing, hours=run.hours, make=make)
+        timing, make = timed(run.timing, run.level), MACHINES[run.level]
+        return Day(run.seed, level=run.level, timing=timing, hours=run.hours, make=make)
     rival = RIVALS[run.protocol](run.timing)
     return RivalDay(rival, run.seed, level=run.level, timing=run.timing, hours=run.hours)
