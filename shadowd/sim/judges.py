@@ -36,6 +36,7 @@ class Excuse(Enum):
 
     THAWED = "until a thawed guard looks"
     UNGUARDED = "no guard for longer than a lease"
+    STOOD = "resumed with a clock that stood still, and cut off"
     STRAY = "a master started past shadowd"
     RESTORED = "a restored directory"
 
@@ -132,6 +133,9 @@ class OneMaster(Judge):
 
     def _excuse_of(self, host: SimHost) -> Excuse | None:
         lease = host.timing.lease
+        stood = (each.end for each in self._faults.troubles if each.kind is Kind.STAND_CLOCK)
+        if any(self._world.now < end + lease / host.rate for end in stood):
+            return Excuse.STOOD
         away = self._unguarded.get(host.name)
         if away is not None:
             return Excuse.UNGUARDED if self._world.now - away > lease / host.rate else None
