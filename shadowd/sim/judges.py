@@ -195,7 +195,14 @@ class Shutdowns(Judge):
                 self._down = self._down or self._world.now
         elif master.alive and self._down is not None and master.began >= self._down and master.epoch:
             self._known.add(master)
-            self._convict(Promise.SHUTDOWN, f"epoch {master.epoch} started on {master.where}")
+            if not self._asked_since():
+                self._convict(Promise.SHUTDOWN, f"epoch {master.epoch} started on {master.where}")
+
+    def _asked_since(self) -> bool:
+        """Tell whether another person asked for a master after the shutdown was ordered."""
+        troubles = self._faults.troubles
+        ordered = max(each.begin for each in troubles if each.kind is Kind.SHUTDOWN)
+        return any(each.kind in {Kind.TAKEOVER, Kind.MIGRATE} and each.begin >= ordered for each in troubles)
 
     def close(self) -> None:
         """See whether something is taken for a shutdown that was none."""
