@@ -3,7 +3,8 @@
 from random import Random
 
 from shadowd.sim.faults import Faults
-from shadowd.sim.judges import Causes, Judge, OneMaster, Shutdowns, SomeMaster, TrueOutcomes, Verdict
+from shadowd.sim.judges import Causes, Judge, Shutdowns, SomeMaster, TrueOutcomes, Verdict
+from shadowd.sim.onemaster import OneMaster
 from shadowd.sim.world import World
 
 

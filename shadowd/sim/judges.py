@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from shadowd.core.values import OUTCOMES, Host, LockKind, NoticeKind, Seconds
+from shadowd.core.values import OUTCOMES, LockKind, NoticeKind, Seconds
 from shadowd.sim.clock import Moment
 from shadowd.sim.faults import Faults
 from shadowd.sim.host import SimHost
@@ -31,19 +31,8 @@ class Promise(Enum):
     SWITCHED_OFF = "taken for a shutdown"
 
 
-class Excuse(Enum):
-    """What PROTOCOL.md excludes from "one master", by name."""
-
-    THAWED = "until a thawed guard looks"
-    UNGUARDED = "no guard for longer than a lease"
-    STOOD = "resumed with a clock that stood still, and cut off"
-    STRAY = "a master started past shadowd"
-    RESTORED = "a restored directory"
-
-
-_LOSSES = frozenset({Kind.EMPTY, Kind.RESTORE})
-_LOOKS = Seconds(3.0)
-"""How long after a thaw a guard may need for its first look."""
+LOSSES = frozenset({Kind.EMPTY, Kind.RESTORE})
+"""Weather in which the claims directory loses records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,77 +63,6 @@ class Judge:
 
     def _convict(self, promise: Promise, detail: str) -> None:
         self.verdicts.append(Verdict(self._world.now, promise, detail))
-
-
-class OneMaster(Judge):
-    """Never two that can write at one moment; counts the seconds, and those that are excused apart."""
-
-    def __init__(self, world: World, faults: Faults) -> None:
-        super().__init__(world, faults)
-        self.seconds = Seconds(0)
-        self.excused = dict.fromkeys(Excuse, Seconds(0))
-        self._since = world.now
-        self._under: Excuse | None = None
-        self._two = False
-        self._unguarded: dict[Host, Moment] = {}
-        self._absence: dict[Host, tuple[float, Moment]] = {}
-        """How long the guard of a host had been away when it came back, and when that was."""
-
-    def look(self) -> None:
-        """Count the time since the last look, and begin anew."""
-        self._watch_guards()
-        now = self._world.now
-        if self._two:
-            passed = Seconds(now - self._since)
-            if self._under is None:
-                self.seconds = Seconds(self.seconds + passed)
-            else:
-                self.excused[self._under] = Seconds(self.excused[self._under] + passed)
-        able = [master for master in self._world.masters() if master.able]
-        two = len(able) > 1
-        self._since = now
-        if two:
-            self._under = self._excuse(able)
-            if not self._two and self._under is None:
-                where = ", ".join(f"epoch {master.epoch} on {master.where}" for master in able)
-                self._convict(Promise.ONE_MASTER, where)
-        self._two = two
-
-    close = look
-
-    def _watch_guards(self) -> None:
-        for host in self._world.hosts.values():
-            away = host.daemon is None or host.still
-            if away and host.name not in self._unguarded:
-                self._unguarded[host.name] = self._world.now
-            elif not away and host.name in self._unguarded:
-                since = self._unguarded.pop(host.name)
-                self._absence[host.name] = self._world.now - since, self._world.now
-
-    def _excuse(self, able: list[Master]) -> Excuse | None:
-        """Return why this is excluded: the newest master is the rightful one, the others need an excuse."""
-        if any(trouble.kind in _LOSSES for trouble in self._faults.troubles):
-            return Excuse.RESTORED
-        if any(master.epoch is None for master in able):
-            return Excuse.STRAY
-        able.sort(key=lambda master: master.epoch or 0)
-        excuses = [self._excuse_of(self._world.hosts[master.where]) for master in able[:-1]]
-        return None if None in excuses else excuses[0]
-
-    def _excuse_of(self, host: SimHost) -> Excuse | None:
-        lease = host.timing.lease
-        stood = (each.end for each in self._faults.troubles if each.kind is Kind.STAND_CLOCK)
-        if any(self._world.now < end + lease / host.rate for end in stood):
-            return Excuse.STOOD
-        away = self._unguarded.get(host.name)
-        if away is not None:
-            return Excuse.UNGUARDED if self._world.now - away > lease / host.rate else None
-        lasted, ended = self._absence.get(host.name, (0.0, Moment(-1e9)))
-        if self._world.now - ended <= _LOOKS:
-            return Excuse.THAWED
-        if lasted > lease and self._world.now - ended <= host.timing.step_down_timeout + _LOOKS:
-            return Excuse.UNGUARDED
-        return None
 
 
 class TrueOutcomes(Judge):
@@ -285,7 +203,7 @@ class SomeMaster(Judge):
 
     def _due(self, changes: int) -> None:
         """See whether a master came, if the weather was good all the while."""
-        lost = any(trouble.kind in _LOSSES for trouble in self._faults.troubles)
+        lost = any(trouble.kind in LOSSES for trouble in self._faults.troubles)
         if lost:  # nobody bids on a directory that lost records (rule 15): a person has to look
             return
         calm = self._faults.changes == changes and self._world.disk.pause is None

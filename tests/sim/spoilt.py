@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from shadowd.core.actions import Action, MakeClaim
+from shadowd.core.actions import Action, MakeClaim, StopPair
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Inspected, Observed, Woken
 from shadowd.core.ledger import EpochRecord, Ledger
@@ -105,3 +105,15 @@ class Jumpy(Spoilt):
             records = (*event.ledger.records, ghost)
             event = replace(event, ledger=replace(event.ledger, records=records))
         return super().step(event, now)
+
+
+class Merciful(Spoilt):
+    """Machines that kill nobody (rules 9 and 10): a thawed master goes on beside the one that replaced it."""
+
+    def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+        """Forget to stop."""
+        return tuple(action for action in super().step(event, now) if not isinstance(action, StopPair))
+
+    def tick(self, now: Instant) -> tuple[Action, ...]:
+        """Forget to stop."""
+        return tuple(action for action in super().tick(now) if not isinstance(action, StopPair))

@@ -9,7 +9,7 @@ from shadowd.sim.machines import Maker, real_machines
 from shadowd.sim.master import Master
 from shadowd.sim.swarm import Day
 from shadowd.sim.weather import Kind, Strike
-from tests.sim.spoilt import Hasty, Jumpy, LongLease, Overruling, Sleepy
+from tests.sim.spoilt import Hasty, Jumpy, LongLease, Merciful, Overruling, Sleepy
 
 # Covered elsewhere: following each line would only make the days slow.
 pytestmark = pytest.mark.no_cover
@@ -32,6 +32,7 @@ def broken(strike: Strike, make: Maker = real_machines) -> set[Promise]:
     ("make", "strike", "promise"),
     [
         (LongLease, blow(Kind.UNPLUG, 2000), Promise.ONE_MASTER),
+        (Merciful, blow(Kind.FREEZE_HOST, 1500), Promise.ONE_MASTER),
         (Hasty, blow(Kind.FREEZE_MASTER, 700), Promise.DEATH),
         (Sleepy, blow(Kind.KILL_MASTER), Promise.SOME_MASTER),
         (Jumpy, blow(Kind.PAUSE, 500), Promise.CAUSE),
@@ -41,6 +42,14 @@ def test_each_judge_notices_what_it_is_there_for(make: Maker, strike: Strike, pr
     """The same fault breaks nothing with the real machines, and the promise with the spoilt ones."""
     assert not broken(strike)
     assert promise in broken(strike, make)
+
+
+def test_an_excuse_has_an_end() -> None:
+    """A thawed guard has its seconds to look; a second master that lives on after them is no exclusion."""
+    strikes = (blow(Kind.FREEZE_HOST, 1500),)
+    spoilt = Day(1, hours=3.5, strikes=strikes, make=Merciful, exact=True).live()
+    assert spoilt.excused == {"until a thawed guard looks": pytest.approx(3.0, abs=0.1)}
+    assert spoilt.two_masters > 100
 
 
 def test_a_shutdown_that_is_overruled_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

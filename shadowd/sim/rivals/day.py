@@ -11,12 +11,14 @@ from random import Random
 from typing import Final, cast
 
 from shadowd.core.timing import Timing
+from shadowd.sim.clock import Moment
 from shadowd.sim.court import Court
 from shadowd.sim.faults import Faults
 from shadowd.sim.host import SimHost
-from shadowd.sim.judges import Excuse, OneMaster, Promise, SomeMaster
+from shadowd.sim.judges import Promise, SomeMaster
 from shadowd.sim.machines import Maker
 from shadowd.sim.master import Master
+from shadowd.sim.onemaster import Excuse, OneMaster
 from shadowd.sim.rivals.host import Rival, RivalWorld
 from shadowd.sim.swarm import HOSTS, Day
 from shadowd.sim.weather import Kind, Strike
@@ -85,9 +87,9 @@ class _TwoMasters(OneMaster):
     def _convict(self, promise: Promise, detail: str) -> None:
         super()._convict(promise, detail.replace("epoch None ", ""))
 
-    def _excuse(self, able: list[Master]) -> Excuse | None:
+    def _excuse(self, able: list[Master]) -> tuple[Excuse | None, Moment]:
         del able
-        return None
+        return None, self._world.now
 
 
 class _LeftWithout(SomeMaster):
