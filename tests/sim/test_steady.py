@@ -7,8 +7,9 @@ from shadowd.sim.swarm import Day
 # Covered elsewhere: following each line would only make the days slow.
 pytestmark = pytest.mark.no_cover
 
-ROUNDING = 0.005
-"""Each date is kept a millionth of a second late: some thousands of them in a day."""
+ROUNDING = 0.2
+"""Each date is kept a millionth of a second late, and each look begins when the one before was answered: in a
+day such phases walk, and what hangs on one (which of two looks saw a change first) comes that much later."""
 
 
 @pytest.mark.parametrize("seed", range(12))
