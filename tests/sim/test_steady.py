@@ -1,8 +1,12 @@
 """Skipping steady time changes nothing but the time that it takes."""
 
+import os
+
 import pytest
 
 from shadowd.sim.swarm import Day
+
+SEEDS = max(3, int(os.environ.get("SWARM_SEEDS", "300")) // 25)
 
 # Covered elsewhere: following each line would only make the days slow.
 pytestmark = pytest.mark.no_cover
@@ -12,7 +16,7 @@ ROUNDING = 0.2
 day such phases walk, and what hangs on one (which of two looks saw a change first) comes that much later."""
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_day_with_skipping_is_the_same_day(seed: int) -> None:
     """Same lines at the same moments, same verdicts, same outages, though clocks differ by one per cent."""
     brief = Day(seed, exact=True)
