@@ -12,7 +12,7 @@ It starts what a test asks for and nothing else, and ends everything on the host
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.lab import processes
@@ -60,13 +60,14 @@ def usable() -> str:
 
 
 class Cell:
-    """One cell below ``lab.dir``, with every host of the lab as a shadow master, in their order."""
+    """One cell below ``lab.dir``; its shadow masters are the given hosts (all of the lab), in their order."""
 
-    name = "lab"
     port = 16444
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, name: str = "lab", hosts: Sequence[str] = ()) -> None:
         self.lab = lab
+        self.name = name
+        self.hosts = tuple(lab[host] for host in hosts or lab.names)
         self.root = lab.dir / "root"
         self.dir = self.root / self.name
         self.common = self.dir / "common"
@@ -85,20 +86,20 @@ class Cell:
             "SGE_QMASTER_PORT": str(self.port),
             "SGE_EXECD_PORT": str(self.port + 1),
         }
-        self._archive = lab.dir / "cell.tar"
+        self._archive = lab.dir / f"{name}.tar"
         self._swapped: set[str] = set()
 
     # Building, once.
 
     def build(self) -> None:
         """Make the root and the cell, let one master complete it, and keep an archive of the result."""
-        first = next(iter(self.lab))
+        first = self.hosts[0]
         self._copy_programs()
         self._spool_initial(first)
         self.start_qmaster(first.name)
-        for host in self.lab:
-            self.run(first.name, "qconf", "-ah", host.fqdn, check=True)
-            self.run(first.name, "qconf", "-as", host.fqdn, check=True)
+        names = ",".join(host.fqdn for host in self.hosts)
+        self.run(first.name, "qconf", "-ah", names, check=True)
+        self.run(first.name, "qconf", "-as", names, check=True)
         self.stop_all()
         for left in (self.heartbeat, self.spool / "qmaster.pid", self.spool / "messages"):
             left.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ class Cell:
             BOOTSTRAP.format(admin=ADMIN, common=self.common, spool=self.spool, root=self.root)
         )
         self.act_qmaster.write_text(f"{first.fqdn}\n")
-        self.shadow_masters.write_text("".join(f"{host.fqdn}\n" for host in self.lab))
+        self.shadow_masters.write_text("".join(f"{host.fqdn}\n" for host in self.hosts))
         stock = (SHARE / "default-configuration").read_text().splitlines()
         lines = [line for line in stock if not line.startswith(("execd_spool_dir", "min_uid", "min_gid"))]
         configuration = self.lab.dir / "configuration"
@@ -143,6 +144,18 @@ class Cell:
     def _give_to_admin(self) -> None:
         subprocess.run(["chown", "-R", f"{ADMIN}:{ADMIN}", self.dir], check=True, timeout=30)
 
+    def sibling(self, name: str, hosts: Sequence[str]) -> "Cell":
+        """Return another cell below the same root, like this one when it was built, for other hosts."""
+        other = Cell(self.lab, name, hosts)
+        other.dir.mkdir()
+        fresh = ["tar", "-C", other.dir, "--strip-components=1", "-xpf", self._archive]
+        subprocess.run(fresh, check=True, timeout=30)
+        for path in (other.common / "bootstrap", other.common / "configuration"):
+            path.write_text(path.read_text().replace(str(self.dir), str(other.dir)))
+        other.act_qmaster.write_text(f"{other.hosts[0].fqdn}\n")
+        other.shadow_masters.write_text("".join(f"{host.fqdn}\n" for host in other.hosts))
+        return other
+
     # Between tests.
 
     def restore(self) -> None:
@@ -152,12 +165,13 @@ class Cell:
         subprocess.run(["tar", "-C", self.root, "-xpf", self._archive], check=True, timeout=30)
         for program in sorted(self._swapped):
             self.unswap(program)
-        for host in self.lab:
+        for host in self.hosts:
             host.cable(plugged=True)
 
     def stop_all(self) -> None:
         """Kill whatever runs on the hosts, with SIGKILL, so that no clean exit leaves a ``lock``."""
-        self.lab.stop()
+        for host in self.hosts:
+            host.stop()
 
     def swap(self, program: str, script: str) -> None:
         """Put a script in the place of a copied program, until ``unswap`` or the next test."""
@@ -218,6 +232,11 @@ class Cell:
         wait_for(pid_file.exists, 10, f"{pid_file} appears\n{self.report()}")
         return wait_for(lambda: self.lab[host].pids("sge_shadowd"), 5, f"sge_shadowd runs on {host}")[0]
 
+    def start_execd(self, host: str) -> int:
+        """Start the real ``sge_execd`` on a host; return its pid."""
+        self._daemon(host, "sge_execd", {})
+        return wait_for(lambda: self.lab[host].pids("sge_execd"), 10, f"sge_execd runs on {host}")[0]
+
     def kill_qmaster(self, host: str) -> None:
         """Kill the master with SIGKILL and return when it is gone: it leaves no ``lock``."""
         killed = self.lab[host].signal("sge_qmaster")
@@ -241,12 +260,12 @@ class Cell:
     def qmasters(self) -> list[tuple[str, int, str]]:
         """Return host, pid and state of every master that lives in the lab."""
         return [
-            (host.name, pid, processes.state(pid)) for host in self.lab for pid in host.pids("sge_qmaster")
+            (host.name, pid, processes.state(pid)) for host in self.hosts for pid in host.pids("sge_qmaster")
         ]
 
     def masters(self) -> Masters:
         """Return a recorder of the masters that live on the hosts, to be used as a context manager."""
-        return Masters(self.lab)
+        return Masters(self.hosts)
 
     def beat(self) -> int | None:
         """Return the heartbeat counter, or None while it cannot be read."""
@@ -261,7 +280,7 @@ class Cell:
             said = self.act_qmaster.read_text(errors="replace").split()
         except OSError:
             return ""
-        by_name = {host.fqdn: host.name for host in self.lab}
+        by_name = {host.fqdn: host.name for host in self.hosts}
         return by_name.get(said[0], said[0]) if said else ""
 
     def report(self) -> str:

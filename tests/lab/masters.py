@@ -94,6 +94,10 @@ class Masters:
             start=0.0,
         )
 
+    def life(self, pid: int) -> Life:
+        """Return the latest life of this pid."""
+        return next(life for life in reversed(self.lives) if life.pid == pid)
+
     def never_two(self) -> None:
         """Fail, with who lived when, if two masters were ever alive at once."""
         assert self.maximum <= 1, str(self)
