@@ -23,7 +23,7 @@ class Freezer:
 
     def __init__(self, mount: FaultyMount, control: Path) -> None:
         self._mount = mount
-        self._waiting = control / _connection(mount.path) / "waiting"
+        self._waiting = control / _connection(mount) / "waiting"
 
     def freeze(self) -> None:
         """Let every call from now on wait."""
@@ -55,10 +55,10 @@ def freezer(mount: FaultyMount, directory: Path) -> Iterator[Freezer]:
         subprocess.run(["umount", str(control)], check=True, timeout=30)
 
 
-def _connection(path: Path) -> str:
+def _connection(mount: FaultyMount) -> str:
     """Return the number of the mount's connection: the minor number of its device."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mount.table.read_text().splitlines():
         words = line.split()
-        if words[4] == str(path):
+        if words[4] == str(mount.path):
             return words[2].partition(":")[2]
-    raise AssertionError(f"{path} is not mounted")
+    raise AssertionError(f"{mount.path} is not mounted")

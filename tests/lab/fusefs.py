@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 INSTALL = "./tests/run installs what this needs: apt-get install --no-install-recommends fuse3 libfuse2"
 EVERY = "*"
@@ -35,6 +36,8 @@ class FaultyMount:
     backing: Path
     pid: int
     _control: Path
+    table: Path = Path("/proc/self/mountinfo")
+    """The mounts of the host that sees it."""
     _rules: list[dict[str, object]] = field(default_factory=list)
 
     def hang(self, operation: str, substring: str = "") -> None:
@@ -88,7 +91,7 @@ def mounted(tmp_path: Path) -> Iterator[FaultyMount]:
             stderr=log,
         )
     try:
-        _await_mount(mount, program, tmp_path / "fusefs.log")
+        await_mount(mount, program, tmp_path / "fusefs.log")
         yield FaultyMount(mount, backing, program.pid, control)
     finally:
         # Detached first: nobody new gets in. Killed next: whoever hangs inside gets ENOTCONN.
@@ -97,19 +100,20 @@ def mounted(tmp_path: Path) -> Iterator[FaultyMount]:
         program.wait(timeout=30)
 
 
-def _await_mount(mount: Path, program: subprocess.Popen[bytes], log: Path) -> None:
+def await_mount(
+    mount: Path, program: subprocess.Popen[Any], log: Path, table: Path = Path("/proc/self/mountinfo")
+) -> None:
+    """Wait until the program has mounted, by the table of mounts of whichever host it is to be seen on."""
     deadline = time.monotonic() + _READY_S
-    while not _is_mounted(mount):
+    while not _is_mounted(mount, table):
         if program.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{mount} was not mounted: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(_STEP_S)
 
 
-def _is_mounted(mount: Path) -> bool:
+def _is_mounted(mount: Path, table: Path) -> bool:
     # From the kernel's table, because a stat of a mount that hangs would hang here too.
-    return any(
-        line.split()[4] == str(mount) for line in Path("/proc/self/mountinfo").read_text().splitlines()
-    )
+    return any(line.split()[4] == str(mount) for line in table.read_text().splitlines())
 
 
 def _rules_for(control: Path, operation: str, paths: tuple[str, ...]) -> list[dict[str, object]]:
@@ -152,6 +156,14 @@ class _PassThrough:
     def _real(self, path: str) -> Path:
         return Path(self._backing + path)
 
+    def _give_to_caller(self, path: str) -> None:
+        """Let what was made belong to whoever asked for it, not to the program that did it."""
+        if os.geteuid() == 0:
+            import fuse  # type: ignore[import-untyped] # only the separate program needs it
+
+            user, group, _ = fuse.fuse_get_context()
+            os.lchown(self._real(path), user, group)
+
     def getattr(self, path: str, handle: int | None = None) -> dict[str, float]:
         status = self._real(path).lstat() if handle is None else os.fstat(handle)
         names = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks")
@@ -181,7 +193,9 @@ class _PassThrough:
         return os.open(self._real(path), flags)
 
     def create(self, path: str, mode: int) -> int:
-        return os.open(self._real(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        handle = os.open(self._real(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        self._give_to_caller(path)
+        return handle
 
     def read(self, _path: str, size: int, offset: int, handle: int) -> bytes:
         return os.pread(handle, size, offset)
@@ -221,6 +235,7 @@ class _PassThrough:
 
     def mkdir(self, path: str, mode: int) -> int:
         self._real(path).mkdir(mode)
+        self._give_to_caller(path)
         return 0
 
     def rmdir(self, path: str) -> int:
@@ -237,6 +252,7 @@ class _PassThrough:
 
     def symlink(self, new: str, target: str) -> int:
         self._real(new).symlink_to(target)
+        self._give_to_caller(new)
         return 0
 
     def readlink(self, path: str) -> str:
@@ -249,7 +265,7 @@ class _PassThrough:
 
 def serve(backing: str, mount: str, control: Path) -> None:
     """Mount and serve until unmounted."""
-    import fuse  # type: ignore[import-untyped] # only the separate program needs it
+    import fuse
 
     os.umask(0)
     fuse.FUSE(
@@ -261,6 +277,8 @@ def serve(backing: str, mount: str, control: Path) -> None:
         entry_timeout=0,
         negative_timeout=0,
         direct_io=True,
+        allow_other=os.geteuid() == 0,
+        nonempty=True,
     )
 
 

@@ -15,6 +15,21 @@ from tests.lab.hosts import Lab
 from tests.lab.ours import Ours
 from tests.lab.processes import wait_for
 
+QUICK: dict[str, float | str] = {
+    "check_interval": 0.5,
+    "stale_after": 2,
+    "delay": 2,
+    "beat_interval": 1,
+    "probe_timeout": 1,
+    "io_timeout": 2,
+    "launch_timeout": 30,
+    "guard_interval": 0.3,
+    "notice_interval": 0.3,
+    "retry_after": 1,
+    "retry_limit": 2,
+}
+"""Timers of seconds; a healthy master survives its lease of 3.2 s with a quickened pulse (``lab.pulse``)."""
+
 
 @dataclass
 class Lane:
@@ -76,10 +91,10 @@ def lanes(count: int, others: Sequence[str] = ()) -> Iterator[list[Lane]]:
         yield [Lane(built.sibling(f"lane{number}", mine)) for number, mine in enumerate(names)]
 
 
-def together(scenario: Callable[[Lane], None], among: Sequence[Lane]) -> None:
-    """Run the scenario in every lane at once; raise what went wrong, all of it."""
-    with ThreadPoolExecutor(len(among)) as pool:
-        running = [pool.submit(scenario, lane) for lane in among]
-    errors = [error for one in running if (error := one.exception()) is not None]
+def together(*running: tuple[Callable[[Lane], None], Lane]) -> None:
+    """Run each scenario in its lane, all at once; raise what went wrong, all of it."""
+    with ThreadPoolExecutor(len(running)) as pool:
+        begun = [pool.submit(scenario, lane) for scenario, lane in running]
+    errors = [error for one in begun if (error := one.exception()) is not None]
     if errors:
-        raise BaseExceptionGroup(f"{len(errors)} of {len(among)} lanes failed", errors)
+        raise BaseExceptionGroup(f"{len(errors)} of {len(running)} lanes failed", errors)

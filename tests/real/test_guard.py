@@ -15,26 +15,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab.jobs import Work
-from tests.lab.lanes import Lane, lanes, together
+from tests.lab.lanes import QUICK, Lane, lanes, together
 from tests.lab.masters import Masters
 from tests.lab.processes import alive, wait_for
 from tests.lab.pulse import Pulse
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
-QUICK: dict[str, float | str] = {
-    "check_interval": 0.5,
-    "stale_after": 2,
-    "delay": 2,
-    "beat_interval": 1,
-    "probe_timeout": 1,
-    "io_timeout": 2,
-    "launch_timeout": 30,
-    "guard_interval": 0.3,
-    "notice_interval": 0.3,
-    "retry_after": 1,
-    "retry_limit": 2,
-}
 PLAN = ("B", "ABABAB", "ABABA", "ABABA", "ABAB")
 """What each lane does: A freezes the master, B the master and its guard; at least ten of each.
 
@@ -60,7 +47,7 @@ def freeze_master(lane: Lane, masters: Masters, turn: int) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(old, signal.SIGCONT)
     assert masters.life(old).last <= masters.life(new).first, f"{masters}\n{lane.story()}"
-    assert lane.daemons[host].said("master.lease_over"), lane.story()
+    lane.daemons[host].wait_said("master.lease_over", 20)
 
 
 def freeze_host(lane: Lane, turn: int, meanwhile: Callable[[], None]) -> float:
@@ -136,6 +123,6 @@ def test_a_frozen_master_is_gone_before_or_at_once_after_the_thaw() -> None:
             jobs.all_once()
 
     with lanes(len(PLAN), others=[WORKER]) as all_lanes, Masters(all_lanes[0].cell.lab) as masters:
-        together(scenario, all_lanes)
+        together(*((scenario, lane) for lane in all_lanes))
     assert len(lived) == 10
     assert max(lived) < THAWED, lived
