@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,9 @@ class Ours:
     """Lines of ``[cell.launch]``."""
     program: Sequence[str | Path] = ("-m", "shadowd")
     """What python runs."""
+    timers: Mapping[str, float | str] = field(default_factory=lambda: SHORT)
+    """What the keys add to; empty for the default configuration."""
+    env: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -54,7 +57,9 @@ class Ours:
     def configure(self) -> Path:
         """Write the configuration and return its path."""
         self.home.mkdir(exist_ok=True)
-        keys = "\n".join(f"{key} = {json.dumps(value)}" for key, value in (SHORT | self.keys).items())
+        keys = "\n".join(
+            f"{key} = {json.dumps(value)}" for key, value in {**self.timers, **self.keys}.items()
+        )
         path = self.home / "shadowd.toml"
         path.write_text(
             f'[log]\nformat = "json"\nfile = "{self.log}"\n'
@@ -69,18 +74,16 @@ class Ours:
         self.log.unlink(missing_ok=True)  # the lab's directory outlives a test
         self.process = self.host.popen(
             [sys.executable, *self.program, "run", "--config", config],
-            env=self.cell.env,
+            env=self.cell.env | dict(self.env),
             output=self.home / "stderr",
         )
-        record = self.record_path
-        before = record.stat().st_ino if record.exists() else 0
 
         def published() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, f"shadowd ended: {(self.home / 'stderr').read_text()}"
-            return record.exists() and record.stat().st_ino != before
+            return bool(self.record().get("pid") == self.process.pid)
 
-        wait_for(published, 30, f"{record} is written\n{self.cell.report()}")
+        wait_for(published, 30, f"{self.record_path} is written\n{self.cell.report()}")
         return self
 
     @property
