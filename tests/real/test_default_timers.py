@@ -1,22 +1,26 @@
 """At the default timers of 60/240/600 s: what is proved is done in seconds, and nothing is done for nothing.
 
-A master whose host was rebooted is started again at once. A daemon that is restarted or upgraded under its
-master changes nothing.
+A master whose end its guard saw is started again at once, where it ran or, when that was tried often enough,
+elsewhere; so is one whose host was rebooted. A daemon that is restarted or upgraded changes nothing.
 """
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 import shadowd
+from tests.daemon.toys import patiently
 from tests.lab.gridengine import Cell
 from tests.lab.ours import Ours, one_master
 from tests.lab.processes import alive
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+ELSEWHERE = 3.0
+"""Seconds from the end of a guarded master's process to the start of the new one on another host."""
 
 
 def serve(cell: Cell, host: str, env: Mapping[str, str] | None = None) -> Ours:
@@ -45,6 +49,32 @@ def guarded(cell: Cell, *others: str) -> tuple[Ours, list[Ours]]:
     for shadow in shadows:
         shadow.wait_for_beat()
     return home, shadows
+
+
+def next_master(cell: Cell, epoch: int, story: Callable[[], str]) -> tuple[str, int]:
+    """Wait until the master of this epoch is confirmed and serves; return its host and pid."""
+    started = cell.spool / "shadowd" / "notices" / f"{epoch:010}.started.json"
+    patiently(started.exists, 40, f"epoch {epoch} is confirmed", story)
+    one_master(cell, "abc")
+    ((host, pid, _),) = cell.qmasters()
+    return host, pid
+
+
+def test_killed_it_is_restarted_here_and_then_elsewhere(cell: Cell) -> None:
+    """A killed master comes back on its host three times; after the fourth another host has it in 3 s."""
+    with cell.masters() as masters:
+        home, shadows = guarded(cell, "b", "c")
+        found = [(host, pid) for host, pid, _ in cell.qmasters()]
+        for epoch in range(2, 6):
+            cell.kill_qmaster("a")
+            found.append(next_master(cell, epoch, lambda: "\n".join(one.story() for one in (home, *shadows))))
+    masters.never_two()
+    assert [host for host, _ in found[:4]] == ["a"] * 4, home.story()
+    assert found[4][0] in ("b", "c"), home.story()
+    reasons = [reason for _, reason in claims(cell)]
+    assert reasons == ["adopted", "restart", "restart", "restart", "death_notice"]
+    gap = masters.life(found[4][1]).first - masters.life(found[3][1]).last
+    assert gap < ELSEWHERE, f"{masters}\n{home.story()}"
 
 
 def test_a_reboot_takes_seconds(cell: Cell) -> None:
