@@ -39,7 +39,7 @@ class SystemIdentity:
         self.cell = cell
         self.host = host
         self.machine_id = _machine_id(machine_ids)
-        self.boot_id = _boot_id(boot_id)
+        self.boot_id = read_boot_id(boot_id)
         self.pid = 0
         self.start_token = ""
         self.refresh()
@@ -68,7 +68,8 @@ def _machine_id(paths: tuple[Path, ...]) -> str:
     return known or f"name-{os.uname().nodename}"
 
 
-def _boot_id(path: Path) -> str:
+def read_boot_id(path: Path = BOOT_ID) -> str:
+    """Return the id of this boot; raises ``CellError`` where /proc does not tell it."""
     word = _word(path)
     if word is None:
         raise CellError(

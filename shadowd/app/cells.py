@@ -21,10 +21,11 @@ from shadowd.adapters.instance import lock_instance
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import become
 from shadowd.adapters.wakeup import Watches
+from shadowd.app.leases import KeptLeases, cells_with_leases
 from shadowd.app.wiring import Assembled, Prepared, assemble, prepare
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.events import Event, Woken
-from shadowd.errors import CellError, ShadowdError
+from shadowd.errors import AlreadyRunningError, CellError, ShadowdError
 from shadowd.log.setup import announce
 from shadowd.runtime.loop import Loop
 from shadowd.runtime.runner import Runner
@@ -46,6 +47,8 @@ class _Slot:
     assembled: Assembled | None = None
     lock: int | None = None
     looking: bool = False
+    keeping: bool = False
+    """An earlier daemon's master may be running, and its lease is enforced without the cell's files."""
     problem: ShadowdError | None = None
     told: str = ""
     """What was reported last."""
@@ -78,6 +81,12 @@ class Cells:
         return len(self.loop.runners)
 
     @property
+    def keeping(self) -> bool:
+        """Tell whether there is a lease to enforce although nothing can be read of its cell."""
+        silent = (slot for slot in self._slots.values() if not isinstance(slot.problem, AlreadyRunningError))
+        return any(slot.keeping for slot in silent)
+
+    @property
     def problem(self) -> ShadowdError:
         """What keeps the first cell that is not served from being served."""
         return next(_problem(slot) for slot in self._slots.values() if slot.assembled is None)
@@ -90,7 +99,8 @@ class Cells:
         for name in changed:
             self._end(name)
         for name, cell in wanted.items():
-            self._look(self._slots.setdefault(name, _Slot(cell)))
+            self._slots.setdefault(name, _Slot(cell))
+        self._look_at_all()
         if len(wanted) > 1:
             self.submit(lambda: self._spread(tuple(wanted.values())))
         return len(changed)
@@ -137,8 +147,11 @@ class Cells:
             self.wake(name)
 
     def _look_at_all(self) -> None:
-        for slot in self._slots.values():
+        kept = cells_with_leases(self.settings.runtime_dir)
+        for name, slot in self._slots.items():
             self._look(slot)
+            if name in kept and slot.assembled is None:
+                self._keep(slot)
 
     def _look(self, slot: _Slot) -> None:
         """Look at the files of a cell that is not served yet."""
@@ -152,6 +165,23 @@ class Cells:
             self.loop.post(lambda: self._take(slot, answer), slot.settings.name)
 
         self.submit(look)
+
+    def _keep(self, slot: _Slot) -> None:
+        """Enforce what an earlier daemon left to enforce, until the cell's machines do (PROTOCOL rule 9)."""
+        name = slot.settings.name
+        leases = KeptLeases(name, self.settings.runtime_dir, self.clock)
+        if slot.keeping or not leases.any:
+            return
+        slot.keeping = True
+
+        def rest() -> None:
+            slot.keeping = False
+
+        def keep() -> None:
+            leases.enforce(lambda: slot.assembled is not None or self._slots.get(name) is not slot)
+            self.loop.post(rest, name)
+
+        self.submit(keep)
 
     def _take(self, slot: _Slot, answer: Prepared | ShadowdError) -> None:
         """Begin a cell whose files are well, unless a reload was quicker."""

@@ -121,14 +121,17 @@ class Daemon:
         return hints
 
     def _take_first_look(self) -> None:
-        """Let the cells begin, and wait a bounded time for those that are slow."""
+        """Let the cells begin, and wait a bounded time for those that are slow.
+
+        Without a cell to serve there is nothing to do, unless a master of ours may be running all the same.
+        """
         ends = time.monotonic() + _FIRST_LOOK
         while self._cells.undecided and time.monotonic() < ends:
             self._waker.wait(min(self._loop.patience(), ends - time.monotonic()))
             self._loop.turn()
             if self._told_to_stop:
                 self._leave()
-        if not self._cells.served:
+        if not self._cells.served and not self._cells.keeping:
             raise self._cells.problem
 
     def _in_worker(self, job: Job) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.frozen import Freezer, freezer
-from tests.daemon.toys import FAST, LONG, Daemon, Toys, configure, launch, patiently
+from tests.daemon.toys import FAST, LONG, SLOW, Daemon, Toys, configure, launch, patiently
 from tests.lab import processes
 from tests.lab.fusefs import mounted, why_not
 
@@ -153,6 +153,32 @@ def test_a_guard_whose_directory_hangs_stops_its_master_when_the_lease_is_over(h
     house.hanging.never_two()
     notices = house.hanging.cell.spool / "shadowd" / "notices"
     assert (notices / "0000000001.stepped_down.json").exists()
+
+
+def test_a_lease_outlives_the_daemon_that_kept_it(house: House) -> None:
+    """A new daemon that cannot read the shared directory ends the master at its lease, and not before."""
+    lease = 6.0
+    configure(house.home, "beta", house.hanging, **SLOW | {"lease": lease})
+    (house.hanging.cell.spool / "heartbeat").write_text("00041\n")
+    first = launch(house.home, "beta")
+    silent = lambda: first.record("hanging").get("silence", 0) > 1  # noqa: E731 - a name for a long line
+    patiently(silent, LONG, "some silence", first.story)
+    first.verb("takeover", "--yes", "--timeout", "30")
+    first.wait_told("master.confirmed", cell="hanging")
+    beats = house.hanging.beats()
+    patiently(lambda: house.hanging.beats() > beats + 10, LONG, "the lease was renewed", first.story)
+    house.freezer.freeze()
+    frozen = time.monotonic()
+    first.kill()
+    second = launch(house.home, "beta")
+    patiently(lambda: not house.hanging.pids("beta"), LONG, "the master is stopped", second.story)
+    lived = time.monotonic() - frozen
+    assert lease - 2 < lived < lease + 3, second.story()
+    house.freezer.thaw()
+    house.hanging.wait_master(("beta",))
+    house.hanging.never_two()
+    notices = house.hanging.cell.spool / "shadowd" / "notices"
+    assert (notices / "0000000001.died.json").exists(), house.hanging.story() + second.story()
 
 
 def test_a_cell_that_hangs_from_the_start_holds_one_thread(house: House) -> None:

@@ -1,0 +1,96 @@
+"""The lease of a master whose cell cannot be read: enforced with this host's own means (PROTOCOL rule 9).
+
+Why apart from the cell's machines: those begin when the cell's files were read. A daemon that starts while
+these hang must all the same stop an earlier daemon's master before another host may start one. What that
+takes lies on this host: the lease as it was kept, and the processes of its epoch. Machines that begin later
+read the same record and come to the same end, so nothing is decided twice in two ways.
+
+Refuses to renew a lease, and to write an outcome: both need the shared directory.
+"""
+
+import glob
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.identity import read_boot_id
+from shadowd.adapters.kept import Keeper, read_lease
+from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.core.values import Instant, KeptLease
+from shadowd.log.setup import announce
+
+_LEASE, _ADOPTED = ".lease.json", ".adopted.json"
+_LOOK_EVERY = 0.5
+"""Seconds: whoever serves the cell by now must be seen, and a suspended host's clock."""
+_AGAIN = 1.0
+
+
+def cells_with_leases(runtime_dir: Path) -> frozenset[str]:
+    """Return the cells of which anything was kept: one listing for all of them."""
+    return frozenset(path.name.partition("@")[0] for path in runtime_dir.glob(f"*@*{_LEASE}"))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLeases:
+    """The leases of one cell that an earlier daemon of this host and boot left behind."""
+
+    cell: str
+    runtime_dir: Path
+    clock: SystemClock
+
+    @property
+    def any(self) -> bool:
+        """True if a master of this host may be running under a lease."""
+        return bool(self._kept())
+
+    def enforce(self, served: Callable[[], bool]) -> None:
+        """Stop each master whose lease is over before its cell is served; blocks until then."""
+        done: set[str] = set()
+        while not served():
+            kept = {path: lease for path, lease in self._kept().items() if lease.nonce not in done}
+            if not kept:
+                return
+            now = self.clock.now()
+            over = {path: lease for path, lease in kept.items() if now >= lease.ends}
+            # Asked again: machines that began meanwhile may have renewed it.
+            if over and not served():
+                done |= {lease.nonce for path, lease in over.items() if self._stopped(path, lease)}
+            time.sleep(_patience([lease for path, lease in kept.items() if path not in over], now))
+
+    def _kept(self) -> dict[Path, KeptLease]:
+        # The name of this host in file names comes from the cell's own files; so all that are there count.
+        paths = sorted(self.runtime_dir.glob(f"{glob.escape(self.cell)}@*{_LEASE}"))
+        boot_id = read_boot_id() if paths else ""
+        found = ((path, read_lease(Keeper(path, boot_id))) for path in paths)
+        return {path: lease for path, lease in found if lease is not None}
+
+    def _stopped(self, path: Path, lease: KeptLease) -> bool:
+        """Stop every process of the epoch; False while one is left."""
+        adopted = Keeper(path.with_name(path.name.removesuffix(_LEASE) + _ADOPTED), read_boot_id())
+        # Nothing is ever started here, so the program's name only fills a place.
+        launcher = PairLauncher(
+            self.cell, (Program((self.cell,)),), {}, None, _nothing, adopted=adopted, resident=_nobody
+        )
+        try:
+            if not launcher.inspect(lease.epoch, lease.nonce).alive:
+                return True
+            detail = "the cell's files do not answer, and the lease that was kept on this host is over"
+            announce("master.lease_over", cell=self.cell, epoch=lease.epoch, detail=detail)
+            return not launcher.stop(lease.epoch, lease.nonce).alive
+        finally:
+            launcher.close()
+
+
+def _patience(waiting: list[KeptLease], now: Instant) -> float:
+    """Return how long nothing is due; an end is met exactly."""
+    return max(0.0, min([_LOOK_EVERY, *(lease.ends - now for lease in waiting)])) if waiting else _AGAIN
+
+
+def _nothing() -> None:
+    """Heed no end: whoever stops looks for himself."""
+
+
+def _nobody() -> None:
+    """Find no master that no claim started."""
