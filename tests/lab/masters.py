@@ -9,7 +9,7 @@ is part of the report.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
@@ -122,17 +122,21 @@ class Masters:
         except BaseException as failure:  # noqa: BLE001 - handed to the test when its block ends
             self._failure = failure
 
+    def _census(self) -> Iterator[tuple[str, int]]:
+        """Yield host and pid of each master of this moment."""
+        for pid, inode in processes.networks(self.hosts.keys()):
+            if pid not in keepers and processes.name(pid) == self.comm and processes.alive(pid):
+                yield self.hosts[inode], pid
+
     def _look(self) -> None:
         """Take one census and date the lives by it."""
         seen: dict[tuple[str, int, int | None], Life] = {}
         now = time.monotonic()
-        for pid, inode in processes.networks(self.hosts.keys()):
-            if pid in keepers or processes.name(pid) != self.comm or not processes.alive(pid):
-                continue
-            key = (self.hosts[inode], pid, processes.start_time(pid))
+        for host, pid in self._census():
+            key = (host, pid, processes.start_time(pid))
             life = self._living.get(key)
             if life is None:
-                life = Life(self.hosts[inode], pid, now, now)
+                life = Life(host, pid, now, now)
                 self.lives.append(life)
             life.last = now
             seen[key] = life
