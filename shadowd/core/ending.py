@@ -57,11 +57,12 @@ class Ending:
         self.at = Step.KILL
         self.reason = reason
         self.outcome: NoticeKind | None = None
+        self.confirmed = confirmed
+        """The master was seen to serve; a listing may tell so while it is being stopped."""
         self.round: Observed | None = None
         """The look after the end, where there was one."""
         self._epoch = epoch
         self._nonce = nonce
-        self._confirmed = confirmed
         self._exit = ExitKind.UNSEEN
         self._planned = False
         self._patient_until = NEVER
@@ -128,7 +129,7 @@ class Ending:
             return self._ask(ClearMark(), LockCleared)
         if self.reason is Reason.MASTER_ENDED:
             return self._look()
-        return self._done(NoticeKind.STEPPED_DOWN if self._confirmed else NoticeKind.FAILED)
+        return self._done(NoticeKind.STEPPED_DOWN if self.confirmed else NoticeKind.FAILED)
 
     def _wait(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         if self.at is Step.TERM:
@@ -156,13 +157,11 @@ class Ending:
 
     def _looked(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         self.round = seen
-        if not self._confirmed:
+        if not self.confirmed:
             if isinstance(seen.ledger, Unknown):
                 self._again_at = Instant(now + _AGAIN)
                 return ()
-            record = seen.ledger.get(self._epoch)
-            if record is None or not record.confirmed:
-                return self._done(NoticeKind.FAILED)
+            return self._done(NoticeKind.FAILED)
         lock = seen.lock
         marked = not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN
         if self._exit is ExitKind.CLEAN or marked:

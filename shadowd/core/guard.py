@@ -122,6 +122,8 @@ class Guard:
         """Take one answer; the lease is tested before it is used (rule 9)."""
         if self.duty is Duty.DONE:
             return ()
+        if isinstance(event, Observed):
+            self._learn(event)
         if self.ended is not None:
             return self._finish(self.ended.step(event, now))
         if self.lease.over(now):
@@ -152,10 +154,16 @@ class Guard:
         if superseder is not None:
             return self._give_way(superseder, seen, now)
         if record is not None and not self._confirmed:
-            self._confirmed = record.confirmed
-            if not self._confirmed:
-                return self._hand_back(record)
+            return self._hand_back(record)
         return self._keep_up(seen, seen.ledger)
+
+    def _learn(self, seen: Observed) -> None:
+        """Hear whether the master was ever confirmed, however late: its end is called by that."""
+        record = None if isinstance(seen.ledger, Unknown) else seen.ledger.get(self._epoch)
+        if record is not None and record.confirmed:
+            self._confirmed = True
+            if self.ended is not None:
+                self.ended.confirmed = True
 
     def _is_ours(self, record: EpochRecord) -> bool:
         return isinstance(record.claim, Unknown) or record.claim.nonce == self._nonce

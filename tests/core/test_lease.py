@@ -258,3 +258,14 @@ def test_an_inspection_that_shows_the_end_of_a_launch() -> None:
     now = Instant(BEGINNING + 1)
     guard.step(observed(now, ledger=ledger(confirmed(1, host=HERE))), now)
     assert guard.outcome is NoticeKind.DIED
+
+
+def test_a_listing_that_comes_after_the_lease_tells_what_ended() -> None:
+    """A confirmed master that was stopped for its lease has not failed to start, whoever knew it when."""
+    seat = back(confirmed(1, host=HERE), ends=BEGINNING + 5)
+    seat.tick()
+    seat.pending = [action for action in seat.pending if not isinstance(action, Observe)]
+    seat.until(StopPair)
+    seat.step(seat.world.perform(HERE, Observe(), seat.now))
+    seat.run(30)
+    assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
