@@ -20,7 +20,7 @@ _EPILOG = """\
 examples:
   $ shadowd check | head -1             # what monitoring shows
   $ shadowd check --cell default --timeout 10
-  # shadowd check --fence               # would the fence work? switches nothing off
+  # shadowd check --fence               # would the fence work? changes nothing
 
 Exit status: 0 all well, 1 warning, 2 critical, 3 nobody can say.
 """

@@ -1,4 +1,4 @@
-"""``shadowd config check | show | schema``: the configuration before anything depends on it.
+"""``shadowd config``: check, show or describe it before anything depends on it.
 
 For the person who edits the file and the tool that deploys it: every mistake at once, the effective value
 of every key with its origin, and a schema for editors. Nothing here contacts the daemon or touches a
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, assert_never
+from typing import TYPE_CHECKING, Any, Final, TextIO, assert_never
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -39,10 +39,13 @@ example: completion and checks in an editor that knows JSON Schema for TOML
 """
 
 
+_WHAT: Final = "Check, show or describe the configuration, before anything depends on it."
+
+
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb and its three actions."""
     verb = subparsers.add_parser(
-        "config", help="check, show or describe the configuration", description=__doc__.splitlines()[0]
+        "config", help="check, show or describe the configuration", description=_WHAT
     )
     actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = _action(

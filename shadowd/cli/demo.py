@@ -24,7 +24,8 @@ _EXAMPLE = """\
 example:
   $ shadowd demo
 
-Takes about 15 seconds, needs no root, leaves nothing behind, interrupted or not (--keep keeps the files).
+Takes about 15 seconds, needs no root, leaves nothing behind, interrupted or not
+(--keep keeps the files).
 Exit status: 0 exactly one new master came up, 1 not, 130 interrupted.
 """
 _LIMIT = 25.0
@@ -38,7 +39,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the verb."""
     parser = subparsers.add_parser(
         "demo",
-        description="Show a failover on this machine: a toy master dies, one of two shadows takes over.",
+        description="Show a failover on this machine: a toy master dies, a shadow takes over.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

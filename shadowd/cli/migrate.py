@@ -16,12 +16,13 @@ examples:
   # shadowd migrate                    asks first
   # shadowd migrate --yes --cell prod  for scripts
 
-Exit status: 0 this host is master now, 1 refused, failed or not over in time (the reason is printed),
-64 the command line is wrong, 69 no daemon answers, 130 interrupted (the move goes on).
+Exit status: 0 this host is master now, 1 refused, failed or not over in time
+(the reason is printed), 64 the command line is wrong, 69 no daemon answers,
+130 interrupted (the move goes on).
 """
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    what = "Move the living master to this host: its guard ends it in order, then a new one starts here."
+    what = "Move the living master here: its guard ends it in order, then a new one starts."
     add_verb(subparsers, "migrate", what, _EXAMPLE)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 examples:
-  $ SGE_ROOT=/opt/sge shadowd run             one cell, described by the environment alone
+  $ SGE_ROOT=/opt/sge shadowd run     one cell, described by the environment
   $ shadowd run --config /etc/shadowd/shadowd.toml
-  $ shadowd run --daemonize                   for init scripts; returns once the daemon is ready
+  $ shadowd run --daemonize           for init scripts; returns when it is ready
 
-TERM and INT end the daemon within a second and leave a running master alone; HUP reads the configuration
-again, and a bad one keeps the old in force.
-Exit status: 0 ended by a signal, 66 no cell can be served, 75 this host serves the cell already,
-78 the configuration cannot be used.
+TERM and INT end the daemon within a second and leave a running master alone;
+HUP reads the configuration again, and a bad one keeps the old in force.
+Exit status: 0 ended by a signal, 66 no cell can be served, 75 this host serves
+the cell already, 78 the configuration cannot be used.
 """
 
 

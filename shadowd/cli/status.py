@@ -15,7 +15,7 @@ from shadowd.console.text import status
 TROUBLE_EXIT: Final = Health.UNKNOWN.value
 _EPILOG = """\
 examples:
-  $ shadowd status                      # every cell of this host; several in brief
+  $ shadowd status                      # all cells; several in brief
   $ shadowd status --cell prod          # all of one
   $ shadowd status --json | jq '.cells[].master'
 

@@ -28,8 +28,9 @@ examples:
   # shadowd takeover                    asks first
   # shadowd takeover --yes --cell prod  for scripts
 
-Exit status: 0 this host is master now, 1 refused, failed or not over in time (the reason is printed),
-64 the command line is wrong, 69 no daemon answers, 130 interrupted (the takeover goes on).
+Exit status: 0 this host is master now, 1 refused, failed or not over in time
+(the reason is printed), 64 the command line is wrong, 69 no daemon answers,
+130 interrupted (the takeover goes on).
 """
 _QUESTIONS: Final = {
     "takeover": "Take over {} on this host now, without waiting for the timers?",

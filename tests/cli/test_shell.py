@@ -32,6 +32,17 @@ def test_the_help_lists_every_verb_and_imports_none(capsys: pytest.CaptureFixtur
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_each_verb_fits_a_terminal(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Eighty columns, and how it is called."""
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    assert f"shadowd {verb}" in shown
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [
