@@ -33,6 +33,8 @@ class Promise(Enum):
 
 LOSSES = frozenset({Kind.EMPTY, Kind.RESTORE})
 """Weather in which the claims directory loses records."""
+_AT_ODDS = Seconds(30)
+"""Two people who want different things in this time have not heard of each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,13 @@ class Shutdowns(Judge):
                 self._convict(Promise.SHUTDOWN, f"epoch {master.epoch} started on {master.where}")
 
     def _asked_since(self) -> bool:
-        """Tell whether another person asked for a master after the shutdown was ordered."""
+        """Tell whether another person asked for a master when the shutdown was ordered, or since."""
         troubles = self._faults.troubles
         ordered = max(each.begin for each in troubles if each.kind is Kind.SHUTDOWN)
-        return any(each.kind in {Kind.TAKEOVER, Kind.MIGRATE} and each.begin >= ordered for each in troubles)
+        return any(
+            each.kind in {Kind.TAKEOVER, Kind.MIGRATE} and each.begin >= ordered - _AT_ODDS
+            for each in troubles
+        )
 
     def close(self) -> None:
         """See whether something is taken for a shutdown that was none."""

@@ -1,0 +1,287 @@
+"""Every rule of the protocol dropped in turn, by patching the real machines or ports: no switch is in them.
+
+Each entry says what is left out. ``tests/sim/test_rules.py`` shows which promise breaks without it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import pytest
+
+from shadowd.core import accounts, memory, silence, watch
+from shadowd.core.actions import Probe
+from shadowd.core.adoption import Adoption
+from shadowd.core.bid import Bid
+from shadowd.core.ending import Ending
+from shadowd.core.events import Observed
+from shadowd.core.lease import Lease
+from shadowd.core.ledger import Ledger
+from shadowd.core.own import OwnEpochs
+from shadowd.core.reasons import Reason
+from shadowd.core.upkeep import Upkeep
+from shadowd.core.values import Epoch, Instant, Lock, LockKind, NoticeKind, ProbeOutcome, Unknown
+from shadowd.core.verified import Verified
+from shadowd.sim.disk import Disk, Op
+from shadowd.sim.master import Master
+from shadowd.sim.seat import Seat
+
+Patch = pytest.MonkeyPatch
+RULES: dict[str, Callable[[Patch], None]] = {}
+
+
+def rule(drop: Callable[[Patch], None]) -> Callable[[Patch], None]:
+    """Enter a way to drop a rule under the name of its function."""
+    RULES[drop.__name__] = drop
+    return drop
+
+
+def _always(value: object) -> property:
+    """Return an attribute that has this value whatever it is given."""
+    return property(lambda _self: value, lambda _self, _value: None)
+
+
+@rule
+def r1_long_intervals_count(patch: Patch) -> None:
+    """Count what passed while nothing could be read as silence of the master."""
+    init = silence.Silence.__init__
+
+    def begin(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        self._longest = inf
+
+    patch.setattr(silence.Silence, "__init__", begin)
+
+
+@rule
+def r1_late_replies_count(patch: Patch) -> None:
+    """Use a reply that was asked for before one already used."""
+    read = silence.Silence.read
+
+    def take(self: Any, reading: Any) -> Any:
+        self._issued = None
+        return read(self, reading)
+
+    patch.setattr(silence.Silence, "read", take)
+
+
+@rule
+def r2_guards_date_late(patch: Patch) -> None:
+    """Date an advance when the read that showed it was complete."""
+    renew = Lease.renew
+
+    def take(self: Any, seen: Observed) -> bool:
+        self._unmoved = seen.completed
+        return renew(self, seen)
+
+    patch.setattr(Lease, "renew", take)
+
+
+@rule
+def r3_no_drift(patch: Patch) -> None:
+    """Expect all clocks to run alike."""
+    patch.setattr(accounts, "handover", lambda lease, _step_down: lease)
+    patch.setattr(accounts, "DRIFT", 0.0)
+
+
+@rule
+def r4_claim_before_verifying(patch: Patch) -> None:
+    """Claim as soon as the timers are over: no probe, no second look."""
+    judge = watch.Watch._judge
+
+    def hasty(self: Any, seen: Observed, now: Instant) -> Any:
+        actions = judge(self, seen, now)
+        if any(isinstance(action, Probe) for action in actions):
+            self.cleared = watch._CLAIM_REASONS[self._cause]
+        return tuple(action for action in actions if not isinstance(action, Probe))
+
+    patch.setattr(watch.Watch, "_judge", hasty)
+
+
+@rule
+def r5_bid_at_once(patch: Patch) -> None:
+    """Bid when this host's own timers are over, and wait for leases and windows inside the licence."""
+    patch.setattr(watch.Watch, "_accounts", lambda _self, _now: ())
+
+
+@rule
+def r6_no_last_look(patch: Patch) -> None:
+    """Go on whatever the listing shows and the licence says."""
+    against = Verified.against
+
+    def blind(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = against(self, *args, **kwargs)
+        return None if found in {Reason.SUPERSEDED, Reason.LICENCE_OVER} else found
+
+    patch.setattr(Verified, "against", blind)
+    patch.setattr(Bid, "licence_ends", _always(inf), raising=False)
+
+
+@rule
+def r7_no_accounts(patch: Patch) -> None:
+    """Start without accounting for anybody."""
+    patch.setattr(memory, "unsettled", lambda *_args, **_kwargs: ())
+
+
+@rule
+def r8_failed_claims_supersede(patch: Patch) -> None:
+    """Take a claim that came to nothing for a successor."""
+
+    def superseder(self: Ledger, epoch: Epoch) -> Any:
+        return next((record for record in self.records if record.epoch > epoch), None)
+
+    patch.setattr(Ledger, "superseder", superseder)
+
+
+@rule
+def r8_launch_unannounced(patch: Patch) -> None:
+    """Start without ``launching``."""
+    link = Disk.link_notice
+
+    def skip(self: Disk, epoch: Epoch, kind: NoticeKind) -> Any:
+        return None if kind is NoticeKind.LAUNCHING else link(self, epoch, kind)
+
+    patch.setattr(Disk, "link_notice", skip)
+
+
+@rule
+def r9_no_lease(patch: Patch) -> None:
+    """Let a master live for ever."""
+    patch.setattr(Lease, "over", lambda _self, _now: False)
+    patch.setattr(Lease, "ends", _always(inf), raising=False)
+
+
+@rule
+def r9_lease_dies_with_its_daemon(patch: Patch) -> None:
+    """Forget the lease when the daemon is restarted, and give a new one to whatever runs."""
+    patch.setattr(Seat, "keep_lease", lambda _self, _kept: None)
+    patch.setattr(Lease, "try_from", lambda _self, _now, _timing: None)
+
+
+@rule
+def r10_supersession_unheard(patch: Patch) -> None:
+    """Let a guard overlook higher claims."""
+    patch.setattr(Ledger, "superseder", lambda _self, _epoch: None)
+
+
+@rule
+def r10_name_unheeded(patch: Patch) -> None:
+    """Let a guard overlook act_qmaster."""
+    patch.setattr(Upkeep, "_name", lambda _self, _seen: ())
+
+
+@rule
+def r11_stop_politely(patch: Patch) -> None:
+    """Stop with TERM."""
+    patch.setattr(Master, "kill", Master.terminate)
+
+
+@rule
+def r12_outcome_before_the_end(patch: Patch) -> None:
+    """Write the outcome when the first process is gone."""
+    inspected = Ending._inspected
+
+    def hasty(self: Any, pair: Any, now: Instant) -> Any:
+        return inspected(self, replace(pair, alive=0), now)
+
+    patch.setattr(Ending, "_inspected", hasty)
+    patch.setattr(Ending, "by_itself", lambda self, _pair: self._look())
+
+
+@rule
+def r12_stopped_does_not_bind(patch: Patch) -> None:
+    """Forget a shutdown when its lock is gone."""
+    patch.setattr(memory.Memory, "shut_down", property(lambda _self: False))
+
+
+@rule
+def r12_failed_skips_timers(patch: Patch) -> None:
+    """Take a claim that failed for a death."""
+    patch.setattr(memory, "_DEATHS", frozenset({*memory._DEATHS, NoticeKind.FAILED}))
+    patch.setattr(
+        Ledger,
+        "last_confirmed",
+        property(lambda self: next((r for r in reversed(self.records) if r.launching), None)),
+    )
+
+
+@rule
+def r13_adopt_whatever_runs(patch: Patch) -> None:
+    """Adopt a master without asking the host of the last confirmed epoch."""
+    probed = Adoption._probed
+
+    def deaf(self: Any, event: Any, now: Instant) -> Any:
+        return probed(self, replace(event, outcome=ProbeOutcome.REFUSES), now)
+
+    patch.setattr(Adoption, "_probed", deaf)
+
+
+@rule
+def r14_own_master_unknown(patch: Patch) -> None:
+    """Take whatever an earlier daemon left for gone."""
+    patch.setattr(Seat, "keep_lease", lambda _self, _kept: None)
+    inspected = OwnEpochs.inspected
+
+    def blind(self: Any, event: Any) -> Any:
+        return inspected(self, replace(event, pair=replace(event.pair, alive=0)))
+
+    patch.setattr(OwnEpochs, "inspected", blind)
+    patch.setattr(OwnEpochs, "_silent", _always(Reason.SILENT), raising=False)
+
+
+@rule
+def r15_loss_unnoticed(patch: Patch) -> None:
+    """Trust a directory that lost records, and restore nothing."""
+    patch.setattr(
+        memory.Memory,
+        "peak",
+        property(lambda self: self.ledger.highest, lambda _self, _value: None),
+        raising=False,
+    )
+    patch.setattr(Upkeep, "_records", lambda _self, _record: ())
+
+
+@rule
+def r16_foreign_lock_is_ours(patch: Patch) -> None:
+    """Take every lock for an old claim's."""
+    patch.setattr(
+        Disk, "mark_shutdown", lambda self: setattr(self, "lock", Lock(LockKind.CLAIM, Epoch(0), ""))
+    )
+
+
+@rule
+def r17_lock_in_two_steps(patch: Patch) -> None:
+    """Create the lock empty and write into it afterwards."""
+    place = Seat.place_lock
+
+    def create(self: Seat, epoch: Epoch, nonce: str) -> Lock | Unknown:
+        def make() -> bool:
+            free = self.disk.lock.kind is LockKind.ABSENT
+            if free:
+                self.disk.lock = Lock(LockKind.FOREIGN)
+            return free
+
+        made = self._do(Op.LINK_LOCK, make)
+        if made is not True:
+            return place(self, epoch, nonce)
+
+        def fill() -> Lock:
+            self.disk.lock = Lock(LockKind.CLAIM, epoch, nonce)
+            return self.disk.lock
+
+        return self._do(Op.LINK_LOCK, fill)
+
+    patch.setattr(Seat, "place_lock", create)
+
+
+@rule
+def r18_claim_locks_stay(patch: Patch) -> None:
+    """Let a guard leave a lock that names a claim."""
+    patch.setattr(Upkeep, "_lock", lambda _self, _seen: ())
+
+
+@rule
+def r18_unlink_whatever_lies_there(patch: Patch) -> None:
+    """Remove the lock without looking whose it is."""
+    patch.setattr(Disk, "clear_lock", Disk.remove_lock)

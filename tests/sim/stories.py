@@ -1,0 +1,185 @@
+"""The days on which a rule is needed: each was found by dropping it (PROTOCOL.md, "Why each rule")."""
+
+# ruff: noqa: D401 - these docstrings tell stories, they command nothing
+
+from collections.abc import Callable
+
+from shadowd.core.timing import Timing
+from shadowd.core.values import Epoch, Host, Lock, LockKind, Seconds
+from shadowd.sim.disk import Op
+from shadowd.sim.host import SimHost
+from shadowd.sim.swarm import Day, sparse
+from shadowd.sim.weather import Kind, Strike
+
+NOON = 1000.0
+"""When things begin; the first master was started at 100 s, on a."""
+HOURS = 2.5
+
+Story = Callable[[Day], None]
+
+
+def strike(day: Day, kind: Kind, at: float, lasts: float = 0.0, *, dice: float = 0.0) -> None:
+    """Let a fault strike the master's host."""
+    day.world.after(at - day.world.now, lambda: day.faults.strike(Strike(at, kind, lasts, 0.0, dice)))
+
+
+def at(day: Day, moment: float, happen: Callable[[], None]) -> None:
+    """Let something happen at this moment."""
+    day.world.after(moment - day.world.now, happen)
+
+
+def frozen_guard_then_cut(day: Day) -> None:
+    """A guard thaws late, sees a beat that is old, and is cut off before it could see a claim (rule 2)."""
+    a = day.world["a"]
+    (master,) = day.world.masters()
+    at(day, NOON, a.freeze_daemon)
+    at(day, NOON + 40, lambda: setattr(master, "frozen", True))
+    at(day, NOON + 600, a.thaw_daemon)
+    at(day, NOON + 601, a.unplug)
+    at(day, NOON + 1300, a.plug)
+    at(day, NOON + 1300, master.thaw)
+
+
+def guard_restarts_while_cut(day: Day) -> None:
+    """A daemon that cannot read the directory must not give its master more time (rule 9)."""
+    a = day.world["a"]
+    at(day, NOON, a.unplug)
+    at(day, NOON + 700, a.kill_daemon)
+    at(day, NOON + 705, a.start_daemon)
+    at(day, NOON + 1000, a.plug)
+
+
+def master_frozen_then_cut(day: Day) -> None:
+    """A guard that is well stops a master that is not, before anybody else may start one (rule 9)."""
+    a = day.world["a"]
+    (master,) = day.world.masters()
+    at(day, NOON, lambda: setattr(master, "frozen", True))
+    at(day, NOON + 500, a.unplug)
+    at(day, NOON + 1300, a.plug)
+    at(day, NOON + 1300, master.thaw)
+
+
+def shutdown_and_the_lock_is_removed(day: Day) -> None:
+    """A shutdown was recorded; somebody tidies up the lock (rule 12)."""
+    strike(day, Kind.SHUTDOWN, NOON, 3000)
+    at(day, NOON + 100, day.world.disk.remove_lock)
+
+
+def shutdown_without_a_guard(day: Day) -> None:
+    """Only the mark tells of the shutdown (rule 16)."""
+    at(day, NOON - 10, day.world["a"].kill_daemon)
+    strike(day, Kind.SHUTDOWN, NOON, 3000)
+
+
+def delayed_unlink(day: Day) -> None:
+    """A claimant's unlink arrives when the mark of a shutdown lies there (rule 18)."""
+    shutdown_without_a_guard(day)
+    at(day, NOON + 100, day.world.disk.clear_lock)
+
+
+def late_lock_beside_a_master(day: Day) -> None:
+    """A late claimant's lock lies there at a shutdown, and would swallow the mark (rule 18)."""
+    disk = day.world.disk
+    at(day, NOON, lambda: setattr(disk, "lock", Lock(LockKind.CLAIM, Epoch(1), "late")))
+    at(day, NOON + 190, day.world["a"].kill_daemon)
+    strike(day, Kind.SHUTDOWN, NOON + 200, 3000)
+
+
+def ghost_rewrites_act_qmaster(day: Day) -> None:
+    """A thawed ghost writes its name into act_qmaster and dies (rule 10)."""
+    at(day, NOON, lambda: setattr(day.world.disk, "active", Host("b")))
+
+
+def claim_that_came_to_nothing(day: Day) -> None:
+    """A move is asked for while the guard stands still, and given up (rule 8)."""
+    at(day, NOON, day.world["a"].freeze_daemon)
+    at(day, NOON + 10, lambda: day.faults.strike(Strike(0, Kind.MIGRATE, 0, 0.7, 0)))
+    at(day, NOON + 100, day.world["a"].thaw_daemon)
+
+
+def on_first(day: Day, op: Op, act: Callable[[SimHost], None]) -> None:
+    """Act on the first host that does this after noon."""
+    done: list[SimHost] = []
+
+    def hook(host: SimHost) -> Callable[[str, Op], None]:
+        def operated(_cell: str, what: Op) -> None:
+            if what is op and not done:
+                done.append(host)
+                act(host)
+
+        return operated
+
+    def arm() -> None:
+        for host in day.world.hosts.values():
+            host.on_operation = hook(host)
+
+    at(day, NOON, arm)
+
+
+def impatient(day: Day, lease: float) -> None:
+    """Let b and c have short timers, and claims that state this lease."""
+    for name in ("b", "c"):
+        host = day.world[name]
+        host.timing = sparse(
+            Timing(
+                check_interval=Seconds(20), stale_after=Seconds(60), delay=Seconds(60), lease=Seconds(lease)
+            )
+        )
+        host.start_daemon()
+
+
+def launched_and_frozen(day: Day) -> None:
+    """A claimant stands still before it recorded its start, and its master goes on alone later (rule 8)."""
+    impatient(day, 741)
+    at(day, NOON, day.world["a"].crash)
+    at(day, NOON + 5, day.world["a"].boot)
+
+    def freeze(host: SimHost) -> None:
+        day.faults._note(Kind.AMBUSH, host.name, 900)
+        host.freeze_daemon()
+        for master in host.seats["cell"].masters():
+            master.frozen = True
+            day.world.after(600, master.thaw)
+        day.world.after(700, host.thaw_daemon)
+
+    on_first(day, Op.SCHEDULE, freeze)
+
+
+def cut_within_its_lease(day: Day) -> None:
+    """Impatient shadows replace a host that was cut off, long before its lease is over (rule 7)."""
+    impatient(day, 90)
+    at(day, NOON, day.world["a"].unplug)
+    at(day, NOON + 500, day.world["a"].plug)
+
+
+def emptied_directory(day: Day) -> None:
+    """The records are lost while the master beats; then it is cut off (rule 15)."""
+    strike(day, Kind.EMPTY, NOON)
+    cut_within_its_lease(day)
+
+
+def crash_within_the_lock(day: Day) -> None:
+    """A claimant dies while it places its lock (rule 17)."""
+    at(day, NOON, day.world["a"].crash)
+    on_first(day, Op.LINK_LOCK, SimHost.crash)
+
+
+def clock_stood_still(day: Day) -> None:
+    """A host comes back with a lease that is not over: only the higher claim tells it (rule 10)."""
+    strike(day, Kind.STAND_CLOCK, NOON, 1500)
+
+
+def daemon_restarted(day: Day) -> None:
+    """The daemon is upgraded below its master (rule 14)."""
+    at(day, NOON, day.world["a"].kill_daemon)
+    at(day, NOON + 5, day.world["a"].start_daemon)
+
+
+def frozen_and_thawed(day: Day) -> None:
+    """The host is frozen whole, replaced, and thawed (rule 11)."""
+    strike(day, Kind.FREEZE_HOST, NOON, 1500)
+
+
+def scheduler_outlives_its_master(day: Day) -> None:
+    """The master dies, its scheduler does not (rule 12)."""
+    strike(day, Kind.KILL_MASTER, NOON)
