@@ -3,10 +3,11 @@
 # ruff: noqa: D401 - these docstrings tell stories, they command nothing
 
 from collections.abc import Callable
+from functools import partial
 
 from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, Host, Lock, LockKind, Seconds
-from shadowd.sim.disk import Op
+from shadowd.sim.disk import Op, late
 from shadowd.sim.host import SimHost
 from shadowd.sim.swarm import Day, sparse
 from shadowd.sim.weather import Kind, Strike
@@ -183,3 +184,53 @@ def frozen_and_thawed(day: Day) -> None:
 def scheduler_outlives_its_master(day: Day) -> None:
     """The master dies, its scheduler does not (rule 12)."""
     strike(day, Kind.KILL_MASTER, NOON)
+
+
+def two_claimants_crash(day: Day) -> None:
+    """Whoever claims first dies right after the link, and the next one too (rules 5 and 8)."""
+    at(day, NOON, day.world["a"].crash)
+    left = 2
+
+    def hook(host: SimHost) -> Callable[[str, Op], None]:
+        def operated(_cell: str, op: Op) -> None:
+            nonlocal left
+            if op is Op.LINK_CLAIM and left:
+                left -= 1
+                day.faults._note(Kind.CRASH, host.name, 300)
+                day.world.after(300, host.boot)
+                host.crash()
+
+        return operated
+
+    def arm() -> None:
+        for host in day.world.hosts.values():
+            host.on_operation = hook(host)
+
+    at(day, NOON, arm)
+
+
+def claimant_freezes_before_its_fence(day: Day) -> None:
+    """A claimant stands still, another one starts a master; thawed, the first must not fence it (rule 6)."""
+    at(day, NOON, day.world["a"].unplug)
+
+    def freeze(host: SimHost) -> None:
+        day.faults._note(Kind.FREEZE_HOST, host.name, 2500)
+        host.freeze()
+        day.world.after(2500, host.thaw)
+
+    on_first(day, Op.LINK_CLAIM, freeze)
+
+
+def stray_start(day: Day) -> None:
+    """Somebody starts a master by hand while the right one cannot be reached for a moment (rule 13)."""
+    a = day.world["a"]
+    at(day, NOON, lambda: setattr(a, "cut", True))
+    strike_on = Strike(NOON + 1, Kind.STRAY, 0.0, 0.7, 0.0)
+    at(day, NOON + 1, lambda: day.faults.strike(strike_on))
+    at(day, NOON + 30, lambda: setattr(a, "cut", False))
+
+
+def late_reply_with_an_old_value(day: Day) -> None:
+    """A read of the heartbeat is answered a quarter of an hour late (rule 1)."""
+    for name in ("a", "b", "c"):
+        at(day, NOON, partial(day.world[name].seats["cell"].view.inject, Op.READ_BEAT, late(900)))
