@@ -15,7 +15,7 @@ from shadowd.core.values import OUTCOMES, LockKind, NoticeKind, Seconds
 from shadowd.sim.clock import Moment
 from shadowd.sim.faults import Faults
 from shadowd.sim.host import SimHost
-from shadowd.sim.master import Master
+from shadowd.sim.master import Master, Process
 from shadowd.sim.weather import Kind
 from shadowd.sim.world import World
 
@@ -76,15 +76,22 @@ class TrueOutcomes(Judge):
 
     def look(self) -> None:
         """Compare the notices with the processes."""
-        notices = self._world.disk.notices
         for host in self._world.hosts.values():
             for process in host.seats[self._world.disk.cell].processes:
-                if process.alive and process.epoch is not None and process not in self._known:
-                    false = notices.get(process.epoch, frozenset()) & OUTCOMES
+                if process.alive and process not in self._known:
+                    false = self._outcomes(process)
                     if false:
                         self._known.add(process)
                         names = ", ".join(sorted(kind.value for kind in false))
                         self._convict(Promise.DEATH, f"epoch {process.epoch} lives on {host.name}: {names}")
+
+    def _outcomes(self, process: Process) -> frozenset[NoticeKind]:
+        """Return the outcomes of its epoch, if that is still its own: an emptied directory counts anew."""
+        disk = self._world.disk
+        claim = None if process.epoch is None else disk.claims.get(process.epoch)
+        if claim is None or claim.nonce != process.nonce:
+            return frozenset()
+        return disk.notices.get(claim.epoch, frozenset()) & OUTCOMES
 
 
 class Shutdowns(Judge):

@@ -231,6 +231,9 @@ def stray_start(day: Day) -> None:
 
 
 def late_reply_with_an_old_value(day: Day) -> None:
-    """A read of the heartbeat is answered a quarter of an hour late (rule 1)."""
-    for name in ("a", "b", "c"):
+    """A read is answered a quarter of an hour late, and the master stands still after it (rule 1)."""
+    for name in ("b", "c"):
         at(day, NOON, partial(day.world[name].seats["cell"].view.inject, Op.READ_BEAT, late(900)))
+    (master,) = day.world.masters()
+    at(day, NOON + 890, lambda: setattr(master, "frozen", True))
+    at(day, NOON + 1100, master.thaw)
