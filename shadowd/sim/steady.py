@@ -85,7 +85,7 @@ class Steady:
         if any(process.alive and process.epoch != master.epoch for process in seat.processes):
             return False
         if host.daemon is None:
-            return True
+            return seat.kept is None  # else a lease runs out there, while nobody renews it
         here = host.name == master.where
         wanted = State.ACTIVE if here and master.epoch is not None else State.STANDBY
         light = host.daemon
