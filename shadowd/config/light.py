@@ -39,6 +39,10 @@ class LightCell(NamedTuple):
     """This machine's name in the cell where the file overrides it."""
     runtime_dir: Path
     fence: LightFence | None = None
+    port: int | None = None
+    """The master's, where the file or the environment says it."""
+    addresses: Mapping[str, str] = {}
+    """Address by host name, in place of the resolver."""
 
 
 class LightSettings(NamedTuple):
@@ -73,7 +77,21 @@ def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> Lig
     root = _take(cell, "sge_root", words.path, source)
     sge_cell = _take(cell, "sge_cell", words.sge_cell, source)
     name = _take(cell, "name", words.cell_name, source)
-    return LightCell(name, kind, root, sge_cell, root / sge_cell, host, runtime_dir, _fence(cell))
+    return LightCell(
+        name, kind, root, sge_cell, root / sge_cell, host, runtime_dir, _fence(cell), *_probe(cell)
+    )
+
+
+def _probe(cell: dict[str, Any]) -> tuple[int | None, Mapping[str, str]]:
+    """Return port and addresses of the master's hosts, without what is wrong, which `run` tells."""
+    probe, launch = (table if isinstance(table := cell.get(key), dict) else {} for key in ("probe", "launch"))
+    variables, known = launch.get("environment"), probe.get("addresses")
+    port = probe.get("port") or (variables.get("SGE_QMASTER_PORT") if isinstance(variables, dict) else None)
+    addresses = known.items() if isinstance(known, dict) else ()
+    found = {str(name).lower(): address for name, address in addresses if isinstance(address, str)}
+    with suppress(ValueError):
+        return None if port is None else words.port(port), found
+    return None, found
 
 
 def _fence(cell: dict[str, Any]) -> LightFence | None:

@@ -127,3 +127,19 @@ def test_both_readers_agree(
     assert [(c.name, c.kind, c.directory) for c in light.cells] == [
         (c.name, c.kind, c.directory) for c in full.cells
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "addresses"),
+    [
+        ("", None, {}),
+        ('[cell.probe]\nport = 4711\naddresses = { H1 = "192.0.2.1" }\n', 4711, {"h1": "192.0.2.1"}),
+        ('[cell.launch.environment]\nSGE_QMASTER_PORT = "4712"\n', 4712, {}),
+        ("[cell.probe]\nport = 70000\naddresses = { h1 = 1 }\n", None, {}),
+        ("probe = 1\nlaunch = 2\n", None, {}),
+    ],
+)
+def test_how_a_master_is_reached(tmp_path: Path, text: str, port: int | None, addresses: object) -> None:
+    """Port and addresses of the probe; what is wrong in there is for `run` to refuse."""
+    (cell,) = light_settings(write(tmp_path, CELL + text), {}).cells
+    assert (cell.port, cell.addresses) == (port, addresses)
