@@ -29,6 +29,8 @@ VERBS: Final = {
     "pause": "switch failover off for maintenance: nobody starts a master",
     "resume": "end a pause",
     "history": "tell who was master when, and how it ended",
+    "locate": "print the host that serves, of a list of servers or of a cell",
+    "exec": "run a command of a client against the host that serves",
     "config": "check, show or describe the configuration",
     "demo": "show a failover on this machine, with a toy master",
     "simulate": "count what failover does in simulated bad weather, ours and others'",
@@ -36,7 +38,7 @@ VERBS: Final = {
 EX_USAGE: Final = 64
 EX_SOFTWARE: Final = 70
 _TOP: Final = "command line"
-_BRIEF: Final = frozenset({"status", "check"})
+_BRIEF: Final = frozenset({"status", "check", "locate", "exec"})
 """Verbs that end long before there is garbage worth collecting."""
 _EX_PIPE: Final = 141  # what a shell shows for a program that SIGPIPE ended
 _EX_INTERRUPT: Final = 130

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shadowd.config.load import Loaded
     from shadowd.errors import ConfigError
 
-    Action = Literal["check", "show", "schema"]
+    Action = Literal["check", "show", "schema", "acl-hosts"]
 
 _CHECK = """\
 example:
@@ -37,13 +37,18 @@ _SCHEMA = """\
 example: completion and checks in an editor that knows JSON Schema for TOML
   $ shadowd config schema > shadowd.schema.json
 """
+_ACL_HOSTS = """\
+example: on a TORQUE server, every host of the list may ask it
+  $ shadowd config acl-hosts | qmgr
+  $ shadowd config acl-hosts --servers h1,h2,h3
+"""
 
 
 _WHAT: Final = "Check, show or describe the configuration, before anything depends on it."
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verb and its three actions."""
+    """Add the verb and its actions."""
     verb = subparsers.add_parser(
         "config", help="check, show or describe the configuration", description=_WHAT
     )
@@ -53,6 +58,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     show = _action(actions, "show", "print every effective value with its origin", _SHOW)
     _action(actions, "schema", "print the JSON Schema of the file", _SCHEMA)
+    hosts = _action(
+        actions, "acl-hosts", "print the hosts of a list as commands for qmgr", _ACL_HOSTS, config=False
+    )
+    from shadowd.cli.serverlist import add_list
+
+    add_list(hosts)
     for action in (check, show):
         action.add_argument("--json", action="store_true", help="print JSON")
 
@@ -70,11 +81,22 @@ def run(args: argparse.Namespace) -> int:
 
             _say(json.dumps(Settings.model_json_schema(), indent=2))
             return 0
+        case "acl-hosts":
+            from shadowd.cli.serverlist import servers
+            from shadowd.client.servers import acl_hosts
+
+            _say("\n".join(acl_hosts(servers(args, os.environ).servers)))
+            return 0
     assert_never(action)
 
 
 def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, epilog: str
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    epilog: str,
+    *,
+    config: bool = True,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
@@ -83,12 +105,13 @@ def _action(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="read FILE (else SHADOWD_CONFIG, else /etc/shadowd/shadowd.toml, else the environment)",
-    )
+    if config:
+        parser.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help="read FILE (else SHADOWD_CONFIG, else /etc/shadowd/shadowd.toml, else the environment)",
+        )
     parser.set_defaults(run=run)
     return parser
 

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Final
 
+from shadowd.cli.seconds import MOST, up_to
 from shadowd.console.cells import all_places, places
 from shadowd.console.deadline import abandoned
 from shadowd.console.gather import gather
 from shadowd.console.report import Report, report
 
 PATIENCE: Final = 3.0
-_MOST: Final = 300.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=up_to(MOST),
         default=PATIENCE,
         metavar="SECONDS",
         help=f"how long the shared directories may take (default {PATIENCE:g})",
@@ -62,13 +62,3 @@ def leave(code: int) -> int:
         sys.stdout.flush()
     finally:
         os._exit(code)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds") from None
-    if not 0 < seconds <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}: more than 0, at most {_MOST:g} seconds")
-    return seconds
