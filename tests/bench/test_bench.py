@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.bench import failover, meter, papercells, table
+from tests.bench import failover, locating, meter, papercells, table
 from tests.bench.daemons import start_ours, start_theirs
 from tests.bench.table import Row
 from tests.lab import processes
@@ -55,3 +55,12 @@ def test_a_failover_can_be_measured(cell: Cell) -> None:
     run = failover.ours(cell, 0.0, "after_failed_bid")
     assert run.past_beat > failover.STALE
     assert run.past_deadline is not None
+
+
+@pytest.mark.real
+def test_locate_can_be_measured() -> None:
+    """It finds the second server behind a first one that is frozen, or gone, without waiting for it."""
+    well, _, frozen, cut = locating.measure(3, lambda _: None)
+    assert well.ours
+    assert frozen.met
+    assert cut.met
