@@ -19,7 +19,7 @@ from shadowd.client.locating import NotLocatedError, locate
 
 _EPILOG = """\
 examples:
-  $ shadowd exec -- qstat -q            # of PBS_DEFAULT, server_name or SGE_ROOT
+  $ shadowd exec -- qstat -q       # of PBS_DEFAULT, server_name or SGE_ROOT
   $ shadowd exec --servers h1,h2 --timeout 120 -- qsub job.sh
   $ shadowd exec --cell prod -- qstat -f
 

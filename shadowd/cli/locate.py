@@ -30,7 +30,7 @@ from shadowd.client.sources import ServerList
 
 _EPILOG = """\
 examples:
-  $ shadowd locate                      # of PBS_DEFAULT, server_name or SGE_ROOT
+  $ shadowd locate                  # of PBS_DEFAULT, server_name or SGE_ROOT
   $ shadowd locate --servers h1,h2:15002,[2001:db8::3]
   $ ssh "$(shadowd locate)" uptime
   $ shadowd locate --all                # each host, and why it does not serve
