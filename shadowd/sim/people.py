@@ -13,6 +13,7 @@ from shadowd.sim.weather import Kind, Strike
 from shadowd.sim.world import World
 
 _ASK_AGAIN = Seconds(120)
+_LOOK_AFTER = Seconds(900)
 
 
 class People(Repairs):
@@ -68,6 +69,13 @@ class People(Repairs):
                 disk.remove_lock()
             last = disk.ledger().last_confirmed
             if last is not None and last.outcome is NoticeKind.STOPPED:  # it ended under this lock
+                self._start()
+            else:
+                self._later(_LOOK_AFTER, look_after)
+
+        def look_after() -> None:
+            """Start a master if there is none: one that ended under this lock may be closed later."""
+            if not self.down_on_purpose:
                 self._start()
 
         return untouch
