@@ -66,17 +66,19 @@ def write_lease(keeper: Keeper, kept: KeptLease | None) -> Unknown | None:
     """Keep this lease; None: nothing of ours runs here."""
     if kept is None:
         return keeper.write(None)
-    fields = {"epoch": kept.epoch, "nonce": kept.nonce, "lease": kept.lease, "ends": kept.ends}
-    return keeper.write(fields)
+    times = {"lease": kept.lease, "ends": kept.ends}
+    return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, "planned": kept.planned})
 
 
 def read_lease(keeper: Keeper) -> KeptLease | None:
     """Return the lease that was kept in this boot, if any."""
-    match keeper.read():
+    fields = keeper.read()
+    match fields:
         case {"epoch": int(epoch), "nonce": str(nonce), "lease": int() | float() as lease, "ends": ends}:
             if not _is_epoch(epoch) or not nonce or not _is_time(lease) or not _is_time(ends):
                 return None
-            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends))
+            planned = fields.get("planned") is True
+            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends), planned)
         case _:
             return None
 

@@ -9,6 +9,7 @@ A guard may begin with nothing but the lease that an earlier daemon kept on this
 lease before anybody could read the shared directory, and learns from the first listing what it guards.
 """
 
+from dataclasses import replace
 from enum import Enum
 
 from shadowd.core.actions import Action, Inspect, KeepLease, Observe
@@ -64,6 +65,7 @@ class Guard:
         self._epoch = reign.epoch
         self._nonce = reign.nonce
         self._confirmed = reign.confirmed
+        self._planned = reign.planned
         self._upkeep = Upkeep(reign.epoch, reign.nonce, host, has_scheduler=has_scheduler, now=now)
         self._next_look = now
         self._looked = Instant(now - _EARLY)
@@ -78,7 +80,9 @@ class Guard:
         return None if self.ended is None else self.ended.outcome
 
     def begin(self, now: Instant) -> tuple[Action, ...]:
-        """Keep the lease on this host, and look."""
+        """Keep the lease on this host, and look; or go on with a planned end that an earlier daemon began."""
+        if self._planned:
+            return self._end_in_order(now)
         return (KeepLease(self.lease.kept()), *self.tick(now))
 
     def deadline(self) -> Instant:
@@ -194,8 +198,13 @@ class Guard:
         unmarked = not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.ABSENT
         if not (planned and unmarked):
             return self._stop(Reason.SUPERSEDED)
+        return self._end_in_order(now)
+
+    def _end_in_order(self, now: Instant) -> tuple[Action, ...]:
+        """Let the master end by itself, and remember that its mark is ours to take away (rule 11)."""
         until = min(Instant(now + _PATIENCE * self._timing.step_down_timeout), self.lease.ends)
-        return self._end(Reason.SUPERSEDED, "a planned move").term(until)
+        kept = replace(self.lease.kept(), planned=True)
+        return (KeepLease(kept), *self._end(Reason.SUPERSEDED, "a planned move").term(until))
 
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         self._alive = pair.alive > 0

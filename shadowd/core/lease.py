@@ -68,6 +68,8 @@ class Reign:
     lease: Lease
     confirmed: bool = True
     """False: only the kept lease is known, and the listing will tell whether it was ever confirmed."""
+    planned: bool = False
+    """Its planned end was begun, and is to be brought to its own end."""
 
     @classmethod
     def begun(cls, epoch: Epoch, nonce: str, length: Seconds, begins: Instant) -> "Reign":
@@ -78,7 +80,7 @@ class Reign:
     def recalled(cls, kept: KeptLease) -> "Reign":
         """Return that of which an earlier life of this daemon kept the lease."""
         begun = cls.begun(kept.epoch, kept.nonce, kept.lease, Instant(kept.ends - kept.lease))
-        return cls(begun.epoch, begun.nonce, begun.lease, confirmed=False)
+        return cls(begun.epoch, begun.nonce, begun.lease, confirmed=False, planned=kept.planned)
 
     @classmethod
     def found(cls, claim: Claim, timing: Timing, now: Instant) -> "Reign":

@@ -110,6 +110,8 @@ class KeptLease:
     """As the epoch's claim states it."""
     ends: Instant
     """Of this boot; a record of another boot is none."""
+    planned: bool = False
+    """The master was asked to end for a planned move: an empty lock that lies there afterwards is of that."""
 
 
 class FenceOutcome(Enum):

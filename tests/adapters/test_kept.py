@@ -1,6 +1,7 @@
 """What one life of the daemon leaves to the next: a record of this boot, or none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_what_was_kept_is_read_back(keeper: Keeper) -> None:
     assert read_lease(keeper) is None
     assert write_lease(keeper, LEASE) is None
     assert read_lease(keeper) == LEASE
+    assert write_lease(keeper, replace(LEASE, planned=True)) is None
+    assert read_lease(keeper) == replace(LEASE, planned=True)
     assert write_lease(keeper, None) is None
     assert write_lease(keeper, None) is None
     assert read_lease(keeper) is None

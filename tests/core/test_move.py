@@ -129,6 +129,22 @@ def test_the_guard_lets_its_master_end_in_an_orderly_way() -> None:
     assert seat.times(StopPair) == []
 
 
+def test_a_daemon_that_dies_between_the_end_and_the_mark_leaves_no_mark() -> None:
+    """The next one finds noted on its host that the empty lock is of a planned end, and takes it away."""
+    seat = guarding()
+    wanted(seat)
+    seat.until(TermPair)
+    seat.answer()
+    assert seat.kept is not None
+    assert seat.kept.planned
+    assert seat.world.lock == FOREIGN
+    back = Seat(seat.world, now=Instant(seat.now + 5), kept=seat.kept)
+    back.run(3)
+    assert back.world.lock == ABSENT
+    assert back.world.records[ONE].outcome in {NoticeKind.DIED, NoticeKind.STEPPED_DOWN}
+    assert back.kept is None
+
+
 def test_a_master_that_takes_too_long_is_killed() -> None:
     """Within the time that the other host waits."""
     seat = guarding()
