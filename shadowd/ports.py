@@ -123,6 +123,21 @@ class Fencer(Protocol):
         ...
 
 
+class Beater(Protocol):
+    """What a guard does for a master that writes no heartbeat; only in cells of kind ``generic``."""
+
+    def write_beat(self, epoch: Epoch) -> Unknown | None:
+        """Count the heartbeat up once; None when it is on the server's disk.
+
+        One fixed-size record, on a descriptor that is kept open for one epoch (NFS.md, "What follows" 1).
+        """
+        ...
+
+    def ask_health(self) -> Unknown | None:
+        """Run the health command within its time limit; None when it passes."""
+        ...
+
+
 class Launcher(Protocol):
     """Starts, finds and stops the pair on this host; recognises processes by epoch and nonce."""
 

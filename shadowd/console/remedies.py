@@ -125,6 +125,11 @@ REMEDIES: dict[Reason, str] = {
     "master is safe.",
     Reason.SCHEDULER_ENDED: "Nothing to do now. Find out why it ended: the pair's log.",
     Reason.SCHEDULER_FAILED: "Start the scheduler by hand on that host to see its error.",
+    Reason.BEAT_UNWRITTEN: "See that SPOOL/heartbeat can be written from that host: space, rights, mount. "
+    "Without beats the master is stopped when its lease is over.",
+    Reason.HEALTHY: _NOTHING,
+    Reason.UNHEALTHY: "Run the command of [cell.health] on that host to see what it says. If it does not "
+    "pass again the master is stopped when its lease is over, and another host takes over by itself.",
     Reason.BROKEN: "The daemon met a bug in itself and begins this cell anew. Keep the logged line "
     "for a report.",
     Reason.IO_STUCK: "The line says what hangs. The shared directory: see that the file server of SPOOL is "

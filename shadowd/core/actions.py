@@ -156,6 +156,20 @@ class StopStray:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteBeat:
+    """Count the heartbeat up, for a master of ours that writes none. → ``BeatWritten``."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class AskHealth:
+    """Ask the cell's health command about the master here, within its time limit. → ``HealthAnswered``."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class KeepLease:
     """Keep this on the host for a daemon that starts anew; None: nothing of ours runs. No answer."""
 
@@ -200,6 +214,8 @@ Action = (
     | TermPair
     | Adopt
     | StopStray
+    | WriteBeat
+    | AskHealth
     | KeepLease
     | Say
 )

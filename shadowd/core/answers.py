@@ -9,6 +9,7 @@ does not fit is dropped; nobody waits for it any more.
 from shadowd.core.actions import (
     Action,
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -27,12 +28,15 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Event,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -65,6 +69,8 @@ ANSWERS: dict[type[Action], type[Event]] = {
     TermPair: Inspected,
     Adopt: Inspected,
     StopStray: StrayStopped,
+    WriteBeat: BeatWritten,
+    AskHealth: HealthAnswered,
 }
 """Every request and the event that answers it; ``Say`` and ``KeepLease`` have none."""
 
@@ -106,7 +112,9 @@ def _subject(travels: Action | Event) -> object:
             return epoch
         case Launch(epoch) | LaunchScheduler(epoch) | Inspect(epoch) | StopPair(epoch):
             return epoch
-        case TermPair(epoch) | Adopt(epoch):
+        case TermPair(epoch) | Adopt(epoch) | WriteBeat(epoch) | BeatWritten(epoch):
+            return epoch
+        case AskHealth(epoch) | HealthAnswered(epoch):
             return epoch
         case _:
             return None

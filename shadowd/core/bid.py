@@ -31,6 +31,7 @@ from shadowd.core.launching import LOOK_AGAIN, Launching
 from shadowd.core.lease import Reign
 from shadowd.core.memory import Memory
 from shadowd.core.oldguard import OldGuard, Word
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
@@ -38,7 +39,6 @@ from shadowd.core.values import (
     Claim,
     ClaimReason,
     Epoch,
-    Host,
     Instant,
     KeptLease,
     LockKind,
@@ -70,13 +70,12 @@ class Bid:
         self,
         *,
         epoch: Epoch,
-        host: Host,
+        policy: Policy,
         timing: Timing,
         memory: Memory,
         verified: Verified,
         fencing: Fencing,
         now: Instant,
-        has_scheduler: bool = True,
         predecessor: Epoch | None = None,
         moves: bool = False,
     ) -> None:
@@ -94,12 +93,11 @@ class Bid:
         self.lease = timing.lease
         self.claimed = False
         self.launching: Launching | None = None
-        self._host = host
+        self._policy = policy
         self._timing = timing
         self._memory = memory
         self._verified = verified
         self._fencing = fencing
-        self._has_scheduler = has_scheduler
         self._moves = moves
         """The old master is alive, and its guard is asked to step down."""
         self._lock_placed = False
@@ -256,13 +254,12 @@ class Bid:
         return Launching(
             epoch=self.epoch,
             nonce=self.nonce,
-            host=self._host,
-            launch_timeout=self._timing.launch_timeout,
+            policy=self._policy,
+            timing=self._timing,
             lease=self.lease,
             began=self.began,
             memory=self._memory,
             old_beat=self._verified.beat,
-            has_scheduler=self._has_scheduler,
         )
 
     def _after_launch(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:

@@ -31,7 +31,7 @@ class Bids:
         nothing = Unknown(Problem.MISSING, "nothing was read")
         return Bid(
             epoch=epoch,
-            host=self._policy.host,
+            policy=self._policy,
             timing=self._timing,
             memory=self._memory,
             verified=Verified(
@@ -41,7 +41,6 @@ class Bids:
             ),
             fencing=Fencing(self._policy, epoch, self._memory),
             now=now,
-            has_scheduler=self._policy.has_scheduler,
             predecessor=predecessor,
             moves=moves,
         )

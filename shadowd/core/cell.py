@@ -103,10 +103,7 @@ class Cell:
         if self._guard is None:
             if reign is None:
                 return actions
-            policy = self._policy
-            self._guard = Guard(
-                self._timing, reign, host=policy.host, has_scheduler=policy.has_scheduler, now=now
-            )
+            self._guard = Guard(self._timing, reign, self._policy, now=now)
             return (*actions, *self._guard.begin(now))
         guard = self._guard
         if guard.duty is not Duty.DONE:

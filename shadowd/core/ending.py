@@ -1,10 +1,11 @@
 """The end of a reign: by KILL, by a planned TERM, or by itself; and which outcome it has.
 
 Stopping is KILL (PROTOCOL rule 11): the clean exit of a superseded master would leave an empty ``lock``, and
-that is the mark of a regular shutdown. Only for a planned move is TERM sent; the mark that comes of it is
-taken away again, before the outcome lets the next master start. An outcome is certain only when no process
-of the epoch is left, and for a master that ended by itself only with a look at the lock made *after* that
-(rule 12): a round that was under way may have read it before.
+that is the mark of a regular shutdown. TERM is sent for a planned move, and the mark that comes of it is
+taken away again before the outcome lets the next master start; and for a shutdown whose mark came first, as
+the order, and stays. An outcome is certain only when no process of the epoch is left, and for a master that
+ended by itself only with a look at the lock made *after* that (rule 12): a round that was under way may have
+read it before.
 """
 
 from enum import Enum
@@ -124,6 +125,8 @@ class Ending:
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         if pair.alive:
             return self._wait(pair, now)
+        if self.reason is Reason.SHUT_DOWN_HERE:
+            return self._done(NoticeKind.STOPPED)
         if self._planned:
             self.at = Step.MARK
             return self._ask(ClearMark(), LockCleared)

@@ -135,6 +135,22 @@ class StrayStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class BeatWritten:
+    """The heartbeat was counted up (``problem`` None), or could not be written."""
+
+    epoch: Epoch
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthAnswered:
+    """The health command passes (``problem`` None), or what is wrong."""
+
+    epoch: Epoch
+    problem: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TakeoverAsked:
     """A person asks for a takeover: skip the timers, keep every safety check."""
 
@@ -161,6 +177,8 @@ Event = (
     | Launched
     | Inspected
     | StrayStopped
+    | BeatWritten
+    | HealthAnswered
     | TakeoverAsked
     | Woken
 )

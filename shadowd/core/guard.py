@@ -2,7 +2,8 @@
 
 It stops its master with KILL when a higher claim appears (PROTOCOL rules 10 and 11), when its epoch was
 closed by somebody, and when the beat was not read back advanced within the lease (rule 9, ``core.lease``).
-For a planned move it asks the master to end (``core.ending``). What lies around the master (lock, records,
+For a planned move it asks the master to end (``core.ending``), and in a ``generic`` cell, for whose master it
+beats (``core.beating``), for a regular shutdown too. What lies around the master (lock, records,
 name, scheduler) is kept in order by ``core.upkeep``.
 
 A guard may begin with nothing but the lease that an earlier daemon kept on this host: then it enforces that
@@ -13,11 +14,13 @@ from dataclasses import replace
 from enum import Enum
 
 from shadowd.core.actions import Action, Inspect, KeepLease, Observe
+from shadowd.core.beating import Beating
 from shadowd.core.ending import Ending
 from shadowd.core.ending import Step as EndingStep
-from shadowd.core.events import Event, Inspected, Observed
+from shadowd.core.events import BeatWritten, Event, HealthAnswered, Inspected, Observed
 from shadowd.core.lease import Reign
 from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.upkeep import Upkeep
@@ -26,7 +29,6 @@ from shadowd.core.values import (
     Claim,
     ClaimReason,
     ExitKind,
-    Host,
     Instant,
     LockKind,
     NoticeKind,
@@ -52,9 +54,7 @@ class Duty(Enum):
 class Guard:
     """Look after the master of one epoch. In duty DONE there is an outcome, or a launch to ``resume``."""
 
-    def __init__(
-        self, timing: Timing, reign: Reign, *, host: Host, has_scheduler: bool, now: Instant
-    ) -> None:
+    def __init__(self, timing: Timing, reign: Reign, policy: Policy, *, now: Instant) -> None:
         self.duty = Duty.GUARD
         self.lease = reign.lease
         self.ended: Ending | None = None
@@ -66,7 +66,13 @@ class Guard:
         self._nonce = reign.nonce
         self._confirmed = reign.confirmed
         self._planned = reign.planned
-        self._upkeep = Upkeep(reign.epoch, reign.nonce, host, has_scheduler=has_scheduler, now=now)
+        self._upkeep = Upkeep(
+            reign.epoch, reign.nonce, policy.host, has_scheduler=policy.has_scheduler, now=now
+        )
+        self._beating = Beating(reign.epoch, timing, policy, now=now)
+        self._heeds_marks = policy.beats
+        self._marked = False
+        """The last round showed a lock that names no claim."""
         self._next_look = now
         self._looked = Instant(now - _EARLY)
         self._next_inspection = now
@@ -91,7 +97,7 @@ class Guard:
             return self.ended.deadline()
         look = NEVER if Observed in self._awaiting else self._next_look
         inspection = NEVER if Inspected in self._awaiting else self._next_inspection
-        return min(self.lease.ends, look, inspection)
+        return min(self.lease.ends, look, inspection, self._beating.deadline())
 
     @property
     def answers_until(self) -> Instant:
@@ -108,10 +114,10 @@ class Guard:
             return self.ended.tick(now)
         if self.lease.over(now):
             return self._stop(Reason.LEASE_OVER)
-        actions: tuple[Action, ...] = ()
+        actions = self._beating.tick(now)
         if Observed not in self._awaiting and now >= self._next_look:
             self._looked = now
-            actions = self._ask(Observe(), Observed)
+            actions = (*actions, *self._ask(Observe(), Observed))
         if Inspected not in self._awaiting and now >= self._next_inspection:
             actions = (*actions, *self._ask(Inspect(self._epoch, self._nonce), Inspected))
         return actions
@@ -143,6 +149,8 @@ class Guard:
             case Inspected():
                 self._next_inspection = Instant(now + self._timing.guard_interval)
                 return self._inspected(event.pair, now)
+            case BeatWritten() | HealthAnswered():
+                return self._beating.step(event, now)
             case _:
                 return self._heed(self._upkeep.step(event))
 
@@ -159,6 +167,8 @@ class Guard:
             return self._give_way(superseder, seen, now)
         if record is not None and not self._confirmed:
             return self._hand_back(record)
+        if self._shut_down(seen):
+            return self._end(Reason.SHUT_DOWN_HERE).term(self.lease.ends)
         return self._keep_up(seen, seen.ledger)
 
     def _learn(self, seen: Observed) -> None:
@@ -171,6 +181,15 @@ class Guard:
 
     def _is_ours(self, record: EpochRecord) -> bool:
         return isinstance(record.claim, Unknown) or record.claim.nonce == self._nonce
+
+    def _shut_down(self, seen: Observed) -> bool:
+        """Tell whether two rounds in a row show the mark of a regular shutdown, where that stops the master.
+
+        A master that writes no heartbeat of its own leaves no mark either: there it comes first.
+        """
+        before = self._marked
+        self._marked = not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN
+        return self._heeds_marks and before and self._marked
 
     def _hand_back(self, record: EpochRecord) -> tuple[Action, ...]:
         """Leave a launch under way to the bidder; one without a process ends like a master that is gone."""
@@ -209,7 +228,8 @@ class Guard:
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         self._alive = pair.alive > 0
         if pair.master is ExitKind.RUNNING:
-            return self._upkeep.pair(pair, now) if self._confirmed else ()
+            kept = self._upkeep.pair(pair, now) if self._confirmed else ()
+            return (*kept, *self._beating.inspected(pair, now))
         return self._finish(self._end(Reason.MASTER_ENDED).by_itself(pair))
 
     def _stop(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:

@@ -19,14 +19,16 @@ from shadowd.core.actions import (
     StopPair,
     WriteNotice,
 )
+from shadowd.core.beating import Answer, Beating
 from shadowd.core.events import Event, Inspected, Launched, NoticeAnswered, Observed
 from shadowd.core.memory import Memory
+from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
+from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
     Epoch,
     ExitKind,
-    Host,
     Instant,
     LockKind,
     NoticeKind,
@@ -63,13 +65,12 @@ class Launching:
         *,
         epoch: Epoch,
         nonce: str,
-        host: Host,
-        launch_timeout: Seconds,
+        policy: Policy,
+        timing: Timing,
         lease: Seconds,
         began: Instant,
         memory: Memory,
         old_beat: int | Unknown,
-        has_scheduler: bool,
     ) -> None:
         self.at = Step.EXECUTE
         self.ends = NEVER
@@ -79,13 +80,14 @@ class Launching:
         """Issue of the latest read that still showed the old beat: dates the guard's lease (rule 2)."""
         self._epoch = epoch
         self._nonce = nonce
-        self._host = host
-        self._launch_timeout = launch_timeout
+        self._host = policy.host
+        self._launch_timeout = timing.launch_timeout
         self._lease = lease
         self._began = began
         self._memory = memory
         self._old_beat = old_beat
-        self._has_scheduler = has_scheduler
+        self._has_scheduler = policy.has_scheduler
+        self._beating = Beating(epoch, timing, policy, now=began, introduces=policy.host)
         self._why = Reason.LAUNCH_FAILED
         self._wake = NEVER
         self._awaiting: set[type[Event]] = set()
@@ -106,14 +108,18 @@ class Launching:
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
-        return self._wake if self.at is Step.STOP else min(self._wake, self.ends)
+        if self.at is Step.STOP:
+            return self._wake
+        beat = self._beating.deadline() if self.at is Step.CONFIRM else NEVER
+        return min(self._wake, self.ends, beat)
 
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time."""
         if self.at is not Step.STOP and now >= self.ends:
             return self._fail(Reason.LAUNCH_TIMEOUT, self._missing())
+        beats = self._beating.tick(now) if self.at is Step.CONFIRM else ()
         if now < self._wake:
-            return ()
+            return beats
         self._wake = NEVER
         if self.at is Step.STOP:
             return self._ask(StopPair(self._epoch, self._nonce), answers={Inspected})
@@ -122,10 +128,12 @@ class Launching:
         self._round = None
         self._pair = None
         looks = (Observe(), Inspect(self._epoch, self._nonce))
-        return self._ask(*looks, answers={Observed, Inspected})
+        return (*beats, *self._ask(*looks, answers={Observed, Inspected}))
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one answer; those that are not awaited are late and dropped."""
+        if isinstance(event, Answer):
+            return self._beating.step(event, now) if self.at is Step.CONFIRM else ()
         if type(event) not in self._awaiting:
             return ()
         self._awaiting.discard(type(event))
@@ -163,7 +171,8 @@ class Launching:
             self._alive_at = now
         elif pair.master is ExitKind.FAILED or now >= self._alive_at + SETTLE:
             return self._fail(Reason.LAUNCH_FAILED, "the program ended before it was ready; see its log")
-        return self._confirm(now)
+        beats = self._beating.inspected(pair, now)
+        return (*beats, *self._confirm(now))
 
     def _confirm(self, now: Instant) -> tuple[Action, ...]:
         if self._round is None or self._pair is None:

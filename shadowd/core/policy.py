@@ -20,6 +20,10 @@ class Policy:
     restart_limit: int = 3
     """Restarts of a master on its own host within ``restart_window``; 0: the first death is handed over."""
     restart_window: Seconds = Seconds(3600)
+    beats: bool = False
+    """The guard beats for a master that writes no heartbeat, and a ``lock`` that names no claim stops it."""
+    health_threshold: int = 0
+    """Failures of the health command in a row that end the beats; 0: there is no such command."""
     fence: FencePolicy = FencePolicy.NONE
 
     @property

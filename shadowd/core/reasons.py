@@ -89,6 +89,10 @@ class Reason(Enum):
     SCHEDULER_ENDED = ("scheduler_ended", "the scheduler ended alone and is started anew")
     SCHEDULER_FAILED = ("scheduler_failed", "the scheduler could not be started")
 
+    BEAT_UNWRITTEN = ("beat_unwritten", "the heartbeat of the master here cannot be written")
+    HEALTHY = ("healthy", "the health command passes again")
+    UNHEALTHY = ("unhealthy", "the health command failed too often: no beat is written any more")
+
     # The daemon.
     BROKEN = ("broken", "an internal error: this cell begins anew")
     IO_STUCK = ("io_stuck", "a call does not return")

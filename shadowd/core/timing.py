@@ -44,6 +44,9 @@ class Timing:
     """After this an I/O request counts as stuck."""
     fence_timeout: Seconds = Seconds(0)
     launch_timeout: Seconds = Seconds(120)
+    health_interval: Seconds = Seconds(0)
+    """Between two questions to a health command, where there is one."""
+    health_timeout: Seconds = Seconds(0)
     guard_interval: Seconds = Seconds(1)
     notice_interval: Seconds = Seconds(2)
     """How often a shadow lists the claims between two checks, for death notices."""
@@ -86,6 +89,8 @@ class Timing:
             io_timeout=self.io_timeout,
             fence_timeout=self.fence_timeout,
             launch_timeout=self.launch_timeout,
+            health_interval=self.health_interval,
+            health_timeout=self.health_timeout,
             guard_interval=self.guard_interval,
             notice_interval=self.notice_interval,
             retry_after=self.retry_after,
@@ -96,8 +101,12 @@ class Timing:
             window=window,
         )
 
-    def broken(self) -> tuple[Broken, ...]:
-        """Return the relations that do not hold, fatal ones first; call on a derived timing."""
+    def broken(self, *, guard_beats: bool = False) -> tuple[Broken, ...]:
+        """Return the relations that do not hold, fatal ones first; call on a derived timing.
+
+        ``guard_beats``: the guard writes the heartbeat, on a descriptor that it keeps open, so that no dead
+        reader holds a beat up (NFS.md, "The delegation trap"); and the master is no sge_qmaster.
+        """
         short_licence = self.step_down_timeout + self.probe_timeout + self.fence_timeout + 3 * self.io_timeout
         rules = (
             (
@@ -143,7 +152,7 @@ class Timing:
             ),
             (
                 "stale_after",
-                self.stale_after >= 2 * self.beat_interval + 104,
+                guard_beats or self.stale_after >= 2 * self.beat_interval + 104,
                 f"stale_after ({self.stale_after:g} s) is below two beats + 104 s: on NFSv4 a dead host's "
                 "delegation can hold up a healthy master's beat that long",
                 False,
@@ -157,7 +166,7 @@ class Timing:
             ),
             (
                 "launch_timeout",
-                self.launch_timeout >= 120,
+                guard_beats or self.launch_timeout >= 120,
                 f"launch_timeout ({self.launch_timeout:g} s) is below 120 s: a new sge_qmaster asks a frozen "
                 "old host for 60 s",
                 False,

@@ -5,12 +5,13 @@ It answers whatever happens: a port that raises (a programming error, or an oper
 something new) becomes the answer "unknown", because a machine that waits for ever is worse than a doubt.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
 from shadowd.core.actions import (
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -27,12 +28,15 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Event,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -47,8 +51,11 @@ from shadowd.core.events import (
 from shadowd.core.values import (
     BeatReading,
     Claim,
+    Epoch,
+    Problem,
+    Unknown,
 )
-from shadowd.ports import CellFiles, ClaimLog, Clock, Fencer, Identity, Launcher, MasterProbe
+from shadowd.ports import Beater, CellFiles, ClaimLog, Clock, Fencer, Identity, Launcher, MasterProbe
 from shadowd.runtime.requests import OnPair, Request, unanswered
 
 
@@ -61,6 +68,9 @@ class Lane(Enum):
     """Not among the local processes: a look that hangs must not keep a guard from stopping its master."""
     NETWORK = "network"
     FENCE = "fence agent"
+    BEAT = "heartbeat"
+    """Not in the shared directory's lane: a beat that hangs must not hide a later claim from a guard."""
+    HEALTH = "health command"
     STATE = "local state file"
     RECORDS = "records for people"
     """In the shared directory too, but a takeover must not wait for them: on NFSv4 a dead reader holds up
@@ -74,6 +84,10 @@ def lane_of(action: Request) -> Lane:
             return Lane.NETWORK
         case Fence():
             return Lane.FENCE
+        case WriteBeat():
+            return Lane.BEAT
+        case AskHealth():
+            return Lane.HEALTH
         case Inspect():
             return Lane.LOOKS
         case Launch() | LaunchScheduler() | StopPair() | TermPair() | Adopt() | StopStray():
@@ -81,6 +95,18 @@ def lane_of(action: Request) -> Lane:
             return Lane.LOCAL
         case _:
             return Lane.SHARED
+
+
+class BeatsByItself:
+    """The port ``Beater`` of a cell whose master writes its own heartbeat: nothing is ever written."""
+
+    def write_beat(self, epoch: Epoch) -> Unknown | None:
+        """Refuse: two writers of one heartbeat would hide a death."""
+        return Unknown(Problem.FOREIGN, "heartbeat", f"the master of epoch {epoch} writes its own")
+
+    def ask_health(self) -> Unknown | None:
+        """Have nothing to say against the master."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +120,7 @@ class Ports:
     launcher: Launcher
     identity: Identity
     fencer: Fencer
+    beater: Beater = field(default_factory=BeatsByItself)
 
 
 class Executor:
@@ -116,9 +143,6 @@ class Executor:
                 return self._observe()
             case ListEpochs():
                 return Listed(ports.clock.now(), ports.claims.list())
-            case Probe(host):
-                outcome, detail = ports.probe.ask(host)
-                return Probed(host, outcome, detail)
             case MakeClaim():
                 return self._claim(action)
             case WriteNotice(epoch, kind, detail):
@@ -133,10 +157,25 @@ class Executor:
                 return MasterNamed(ports.files.name_master(host))
             case RestoreClaim(claim):
                 return ClaimAnswered(claim.epoch, claim.nonce, ports.claims.claim(claim))
-            case Fence(epoch, host):
-                return Fenced(epoch, host, *ports.fencer.fence(epoch, host))
+            case Probe() | Fence() | WriteBeat() | AskHealth():
+                return self._deal_with_life(action)
             case _:
                 return self._handle_pair(action)
+
+    def _deal_with_life(self, action: Probe | Fence | WriteBeat | AskHealth) -> Event:
+        """Find out whether a master lives, end it with its host, or bear witness to it."""
+        ports = self._ports
+        match action:
+            case Probe(host):
+                return Probed(host, *ports.probe.ask(host))
+            case Fence(epoch, host):
+                return Fenced(epoch, host, *ports.fencer.fence(epoch, host))
+            case WriteBeat(epoch):
+                return BeatWritten(epoch, ports.beater.write_beat(epoch))
+            case AskHealth(epoch):
+                return HealthAnswered(epoch, ports.beater.ask_health())
+            case _:
+                assert_never(action)
 
     def _handle_pair(self, action: OnPair) -> Event:
         launcher = self._ports.launcher

@@ -54,6 +54,7 @@ class Lanes:
         # A probe may take all of its own time limit, and is not stuck then.
         self._timeouts[Lane.NETWORK] = Seconds(timing.io_timeout + timing.probe_timeout)
         self._timeouts[Lane.FENCE] = Seconds(timing.io_timeout + timing.fence_timeout)
+        self._timeouts[Lane.HEALTH] = Seconds(timing.io_timeout + timing.health_timeout)
         self._tracks = {lane: _Track() for lane in Lane}
 
     def send(self, lane: Lane, job: Callable[[], Job], *, droppable: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from shadowd.core.actions import (
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -24,12 +25,15 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Event,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -60,7 +64,10 @@ _InDirectory = (
 )
 """What concerns the shared directory, but for a full round of it."""
 
-Request = Observe | Probe | Fence | _InDirectory | OnPair
+_Vital = WriteBeat | AskHealth
+"""What a guard does for a master that writes no heartbeat."""
+
+Request = Observe | Probe | Fence | _Vital | _InDirectory | OnPair
 """Every action that has an answer: all but ``Say`` and ``KeepLease``."""
 
 
@@ -75,6 +82,10 @@ def unanswered(action: Request, why: str, now: Instant) -> Event:
             return Probed(host, ProbeOutcome.UNRESOLVABLE, why)
         case Fence(epoch, host):
             return Fenced(epoch, host, FenceOutcome.FAILED, why)
+        case WriteBeat(epoch):
+            return BeatWritten(epoch, unknown)
+        case AskHealth(epoch):
+            return HealthAnswered(epoch, unknown)
         case Launch() | LaunchScheduler() | Inspect() | StopPair() | TermPair() | Adopt() | StopStray():
             return _pair(action, unknown)
         case _:

@@ -7,6 +7,7 @@ import pytest
 from shadowd.core.actions import (
     Action,
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -25,13 +26,16 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.answers import ANSWERS, Requests
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Event,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -110,6 +114,8 @@ def test_every_request_has_an_answer() -> None:
             Fenced(Epoch(5), THERE, FenceOutcome.DEAD),
             Fenced(Epoch(5), ELSEWHERE, FenceOutcome.DEAD),
         ),
+        (WriteBeat(Epoch(5)), BeatWritten(Epoch(5)), BeatWritten(Epoch(4))),
+        (AskHealth(Epoch(5)), HealthAnswered(Epoch(5)), HealthAnswered(Epoch(4))),
         (NameMaster(THERE), MasterNamed(), LockCleared()),
         (ClearMark(), LockCleared(), LockAnswered(ABSENT)),
         (PlaceLock(Epoch(5), "n"), LockAnswered(ABSENT), LockCleared()),

@@ -215,8 +215,7 @@ def test_a_guard_that_is_not_done_relieves_nobody() -> None:
     guard = Guard(
         timing(),
         Reign.begun(Epoch(1), "n", Seconds(9), seat.now),
-        host=HERE,
-        has_scheduler=False,
+        policy(has_scheduler=False),
         now=seat.now,
     )
     assert seat.cell._shadow.relieve(guard, seat.now) == ()

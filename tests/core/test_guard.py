@@ -32,6 +32,7 @@ from tests.core.rounds import (
     confirmed,
     ledger,
     observed,
+    policy,
     reading,
     record,
     timing,
@@ -55,7 +56,7 @@ def guarding() -> Seat:
 def guard_of(length: Seconds, begins: Instant, now: Instant) -> Guard:
     """Return a guard by itself."""
     reign = Reign.begun(Epoch(1), "n", length, begins)
-    return Guard(timing(), reign, host=HERE, has_scheduler=True, now=now)
+    return Guard(timing(), reign, policy(), now=now)
 
 
 def end(seat: Seat, kind: ExitKind, *, strays: int = 0) -> None:

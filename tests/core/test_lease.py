@@ -26,6 +26,7 @@ from tests.core.rounds import (
     confirmed,
     ledger,
     observed,
+    policy,
     reading,
     record,
     timing,
@@ -188,7 +189,7 @@ def test_a_lease_of_an_epoch_that_is_not_listed_writes_nothing() -> None:
 def test_a_guard_that_knows_nothing_yet_hands_nothing_back() -> None:
     """A listing before the first look at the processes: whether the launch lives is not known."""
     reign = Reign.recalled(kept(BEGINNING + 50))
-    guard = Guard(timing(), reign, host=HERE, has_scheduler=False, now=BEGINNING)
+    guard = Guard(timing(), reign, policy(has_scheduler=False), now=BEGINNING)
     guard.begin(BEGINNING)
     ours = ledger(record(1, NoticeKind.LAUNCHING, host=HERE))
     assert guard.step(observed(BEGINNING, ledger=ours), BEGINNING) == ()
@@ -252,7 +253,7 @@ def test_without_a_record_a_higher_claim_ends_it() -> None:
 def test_an_inspection_that_shows_the_end_of_a_launch() -> None:
     """A kept lease, a listing that is late: how it ended is decided by what the listing says."""
     reign = Reign.recalled(kept(BEGINNING + 50))
-    guard = Guard(timing(), reign, host=HERE, has_scheduler=False, now=BEGINNING)
+    guard = Guard(timing(), reign, policy(has_scheduler=False), now=BEGINNING)
     guard.begin(BEGINNING)
     guard.step(Inspected(ONE, PairView(ExitKind.UNSEEN, None, None, 0)), BEGINNING)
     now = Instant(BEGINNING + 1)

@@ -11,6 +11,7 @@ from typing import Any
 from shadowd.core.actions import (
     Action,
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -27,12 +28,15 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Event,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -165,6 +169,12 @@ class World:
                     return ClaimAnswered(lost.epoch, lost.nonce, problem)
                 held = self.records.setdefault(lost.epoch, EpochRecord(lost.epoch, lost))
                 return ClaimAnswered(lost.epoch, lost.nonce, held.claim)
+            case WriteBeat(epoch):
+                if problem is None:
+                    self.advance_beat()
+                return BeatWritten(epoch, problem)
+            case AskHealth(epoch):
+                return HealthAnswered(epoch, problem)
             case StopStray(pid):
                 self.resident = self.resident if problem else None
                 return StrayStopped(pid, alive=problem is not None)

@@ -7,6 +7,7 @@ import pytest
 
 from shadowd.core.actions import (
     Adopt,
+    AskHealth,
     ClearLock,
     ClearMark,
     Fence,
@@ -23,12 +24,15 @@ from shadowd.core.actions import (
     StopPair,
     StopStray,
     TermPair,
+    WriteBeat,
     WriteNotice,
 )
 from shadowd.core.answers import ANSWERS
 from shadowd.core.events import (
+    BeatWritten,
     ClaimAnswered,
     Fenced,
+    HealthAnswered,
     Inspected,
     Launched,
     Listed,
@@ -93,6 +97,8 @@ REQUESTS: tuple[Request, ...] = (
     Fence(EPOCH, Host("b")),
     NameMaster(Host("a")),
     ClearMark(),
+    WriteBeat(EPOCH),
+    AskHealth(EPOCH),
 )
 
 
@@ -161,6 +167,7 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
         launcher=broken,
         identity=broken,
         fencer=broken,
+        beater=broken,
     )
     event = Executor(ports).perform(action)
     assert type(event) is ANSWERS[type(action)]
@@ -186,7 +193,7 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
         case StrayStopped():
             assert event.alive
             return
-        case NoticeAnswered() | LockCleared() | MasterNamed() | Launched():
+        case NoticeAnswered() | LockCleared() | MasterNamed() | Launched() | BeatWritten() | HealthAnswered():
             unknown = event.problem
         case LockAnswered():
             unknown = event.lock
@@ -198,6 +205,14 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
     assert isinstance(unknown, Unknown)
     assert (unknown.problem, unknown.subject) == (Problem.UNREADABLE, type(action).__name__)
     assert unknown.detail.startswith("RuntimeError: ")
+
+
+def test_a_cell_whose_master_beats_by_itself_writes_no_beat() -> None:
+    """Nobody is asked there; whoever asked all the same would be told that the file is not ours."""
+    stage = Stage()
+    written = stage.perform(WriteBeat(EPOCH))
+    assert written.problem.problem is Problem.FOREIGN
+    assert stage.perform(AskHealth(EPOCH)) == HealthAnswered(EPOCH)
 
 
 def test_a_round_reads_the_listing_then_the_lock_then_the_beat() -> None:
@@ -242,6 +257,7 @@ def test_what_may_hang_together_shares_a_lane() -> None:
     assert lanes.pop(Probe) is Lane.NETWORK
     assert lanes.pop(Inspect) is Lane.LOOKS
     assert lanes.pop(Fence) is Lane.FENCE
+    assert (lanes.pop(WriteBeat), lanes.pop(AskHealth)) == (Lane.BEAT, Lane.HEALTH)
     processes = (Launch, LaunchScheduler, StopPair, TermPair, Adopt, StopStray)
     local = {lanes.pop(kind) for kind in processes}
     assert local == {Lane.LOCAL}
