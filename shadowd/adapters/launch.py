@@ -8,9 +8,8 @@ processes of one epoch belong together; this module executes, keeps the families
 cell's files: its exit status means nothing (GRIDENGINE.md, "What sge_qmaster does").
 
 Stopping is SIGKILL only (PROTOCOL rule 11): a clean exit of a superseded master would leave the mark of a
-regular shutdown. The program's output goes to a local log; a log that cannot be opened is no reason to be
-without a master, the output is dropped then. Refuses a shell, and to start anything with a thread's
-borrowed file rights.
+regular shutdown. The program's output goes to a local log; one that cannot be opened is no reason to be
+without a master. Refuses a shell, and to start anything with a thread's borrowed file rights.
 """
 
 import contextlib
@@ -178,7 +177,15 @@ class PairLauncher:
             self._families[epoch, nonce] = family
         for member in family.members:
             self._guard(member.process, member.pidfd)
+            if member.process.pid == view.master_pid:
+                self._keep_unmarked(epoch, nonce, member.process)
         return view
+
+    def _keep_unmarked(self, epoch: Epoch, nonce: str, master: procfs.Process) -> None:
+        """Keep which process it is for the next daemon, if it wrote over its environment (with its title)."""
+        marks = procfs.environment(master.pid)
+        if marks is not None and marks.get(NONCE.encode()) != nonce.encode():
+            write_adopted(self._adopted, Adopted(epoch, nonce, master.pid, master.start_token))
 
     def _guard(self, process: procfs.Process, pidfd: int) -> None:
         key = (process.pid, process.start_token)

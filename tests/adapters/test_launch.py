@@ -250,6 +250,31 @@ def test_another_launcher_finds_the_running_master(stand: Stand) -> None:
     stand.view(launcher, ExitKind.UNSEEN, alive=0)
 
 
+def test_a_master_that_wrote_over_its_environment_is_known_over_a_restart(stand: Stand) -> None:
+    """As programs do that change their title: by the mark alone the next daemon would start a second one."""
+    title = (
+        "import ctypes, time\n"
+        "words = open('/proc/self/stat').read().rpartition(')')[2].split()\n"
+        "begin, end = map(int, words[47:49])\n"
+        "ctypes.memset(begin, 0, end - begin)\n"
+        "time.sleep(600)\n"
+    )
+    program = Program((sys.executable, "-c", title))
+    starter = os.fork()
+    if not starter:
+        launcher = stand.launcher(program)
+        launcher.launch(ONE, stand.nonce)
+        pid = stand.view(launcher, ExitKind.RUNNING).master_pid or 0
+        processes.wait_for(lambda: not procfs.environment(pid), 10, "its environment is gone")
+        stand.view(launcher, ExitKind.RUNNING)
+        os._exit(0)
+    os.waitpid(starter, 0)
+    after = stand.launcher(program)
+    seen = after.inspect(ONE, stand.nonce)
+    assert (seen.master, seen.alive) == (ExitKind.RUNNING, 1)
+    assert after.stop(ONE, stand.nonce).alive == 0
+
+
 def test_nothing_was_ever_launched(stand: Stand) -> None:
     """Nobody runs and nobody saw an end."""
     launcher = stand.launcher(stand.script("exit 0"))
