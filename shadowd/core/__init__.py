@@ -59,7 +59,7 @@ Becoming master
         where the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
-        For a master that writes no heartbeat the guard beats, and stops it at the mark of a shutdown. ``beating``
+        For a master that writes no heartbeat the guard beats, and a mark of a shutdown ends it. ``beating``
 
 Guarding
     9.  The master lives while its beat is read back advanced within its lease, or a pause is; the end of a

@@ -86,6 +86,8 @@ class Launching:
         self._began = began
         self._memory = memory
         self._old_beat = old_beat
+        self._beats = policy.beats
+        """Then a lock that names no claim is not the master's own: a person shuts the cell down."""
         self._has_scheduler = policy.has_scheduler
         self._beating = Beating(epoch, timing, policy, now=began, introduces=policy.host)
         self._why = Reason.LAUNCH_FAILED
@@ -179,6 +181,9 @@ class Launching:
             return ()
         if self._memory.ledger.superseder(self._epoch) is not None:
             return self._fail(Reason.SUPERSEDED)
+        lock = self._round.lock
+        if self._beats and not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN:
+            return self._fail(Reason.LOCKED)
         if self._missing():
             self._wake = Instant(now + LOOK_AGAIN)
             return ()

@@ -271,6 +271,18 @@ def test_the_mark_of_a_shutdown_ends_the_master_in_order() -> None:
     assert made.times(StopPair) == []
 
 
+def test_the_mark_of_a_shutdown_ends_a_launch() -> None:
+    """Put there when our own lock was gone already and the master was not confirmed yet."""
+    made = seat()
+    made.until(NameMaster)
+    made.world.lock = FOREIGN
+    made.until(StopPair)
+    made.settle()
+    assert (State.LAUNCHING, Reason.LOCKED, State.STANDBY) in made.rows
+    assert made.world.records[ONE].outcome is NoticeKind.FAILED
+    assert made.world.lock == FOREIGN
+
+
 def test_a_master_that_does_not_end_in_order_is_killed() -> None:
     """Within its lease, for beats have ended; it is a regular shutdown all the same."""
     made = active()
