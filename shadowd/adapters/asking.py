@@ -16,6 +16,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shadowd.adapters.user import FileUser
+
 _MOST = 16 * 1024
 _BURY_LIMIT = 1.0
 
@@ -28,8 +30,17 @@ class Said:
     text: str
 
 
-def ask(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> Said | None:
-    """Run a program and return what it said on both outputs; None when it could not be started."""
+def ask(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    *,
+    account: FileUser | None = None,
+) -> Said | None:
+    """Run a program and return what it said on both outputs; None when it could not be started.
+
+    ``account``: as whom, where this process is root; None: as ourselves.
+    """
     ends = time.monotonic() + timeout
     try:
         child = subprocess.Popen(
@@ -40,8 +51,11 @@ def ask(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> 
             env=dict(environment),
             cwd="/",
             start_new_session=True,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=account.groups if account else None,
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     try:
         text = _listen(child, ends)

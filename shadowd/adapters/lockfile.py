@@ -12,7 +12,7 @@ another mark, which changes nothing, or a claim's, which then learns what it wou
 earlier. A crash while a stranger's mark lies aside is repaired by the next ``place_lock``, before it links.
 
 This module refuses to touch a lock that does not name a claim, but for the empty one of a move that we
-planned ourselves.
+planned ourselves, or that a person ends.
 """
 
 import json
@@ -94,10 +94,28 @@ def clear_lock(path: Path) -> Unknown | None:
 def clear_mark(path: Path) -> Unknown | None:
     """Remove an empty lock, the mark of a clean exit that *we* ordered; None when none lies there.
 
-    The only case in which a mark may go: a planned move (PROTOCOL rule 11), whose asker saw before that
-    there was no lock.
+    The only cases in which a mark may go: a planned move (PROTOCOL rule 11), whose asker saw before that
+    there was no lock, and a person who starts a master where the master does not take it away itself.
     """
     return _clear(path, lambda data: data == b"")
+
+
+def place_mark(path: Path) -> Lock | Unknown:
+    """Put the empty lock there, the mark of a regular shutdown; return what lies there now.
+
+    For a master that leaves no mark itself. Whatever lies there already is left alone: an empty one is the
+    mark, and a claim's lock tells of a takeover that must first come to its end.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        return unreadable(path, error)
+    content = read_content(path, _LIMIT, listed=True)
+    if isinstance(content, Unknown):
+        return Lock(LockKind.FOREIGN) if content.problem in _PRESENT else content
+    return parse_lock(content.data, content.wall)
 
 
 def _clear(path: Path, ours: Callable[[bytes], bool]) -> Unknown | None:

@@ -6,6 +6,8 @@ serves cells of different owners; /proc is read, and children are started, as th
 
 from dataclasses import dataclass
 
+from shadowd.adapters.genericfiles import BeatFile
+from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, Pause, Unknown
@@ -68,6 +70,24 @@ class FilesAs:
         """Write as the user."""
         become(self.user)
         return self.files.name_master(host)
+
+
+@dataclass(frozen=True, slots=True)
+class BeatsAs:
+    """``Beater`` as a user."""
+
+    user: FileUser | None
+    file: BeatFile
+    health: Health
+
+    def write_beat(self, epoch: Epoch) -> Unknown | None:
+        """Write as the user."""
+        become(self.user)
+        return self.file.write(epoch)
+
+    def ask_health(self) -> Unknown | None:
+        """Ask; the command has an account of its own."""
+        return self.health.ask()
 
 
 @dataclass(frozen=True, slots=True)

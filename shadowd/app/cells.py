@@ -22,7 +22,8 @@ from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import become
 from shadowd.adapters.wakeup import Watches
 from shadowd.app.leases import KeptLeases, cells_with_leases
-from shadowd.app.wiring import Assembled, Prepared, assemble, prepare
+from shadowd.app.prepared import Prepared
+from shadowd.app.wiring import Assembled, assemble, prepare
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.events import Event, Woken
 from shadowd.errors import AlreadyRunningError, CellError, ShadowdError
@@ -35,8 +36,6 @@ _TRY_AGAIN = 60.0
 _SOON = 0.1
 _SPREAD = 60.0
 """Checks of many cells are spread over this time, or over their own interval if that is shorter."""
-_WATCHED = ("heartbeat", "lock")
-_WATCHED_COMMON = ("act_qmaster", "shadow_masters")
 
 
 @dataclass(slots=True, eq=False)
@@ -219,19 +218,20 @@ class Cells:
             post=lambda word: self.loop.post(word, prepared.settings.name),
             note=lambda word: self.loop.note(word, prepared.settings.name),
             ended=self.wake,
-            environ=self.environ,
             spool_log=self.settings.log.spool,
             hints=self.hints,
         )
 
     def _begin(self, slot: _Slot, assembled: Assembled) -> None:
         name, prepared = slot.settings.name, assembled.prepared
+        paths = prepared.files.paths
         self.loop.runners[name] = assembled.runner
-        assembled.runner.in_background(lambda: _write_pid_file(prepared))
+        if slot.settings.kind == "gridengine":
+            assembled.runner.in_background(lambda: _write_pid_file(prepared))
         if self.settings.watch:
             places: Iterable[tuple[Path, tuple[str, ...]]] = (
-                (prepared.cell.spool, _WATCHED),
-                (prepared.cell.common, _WATCHED_COMMON),
+                (paths.spool, (paths.beat.name, paths.lock.name)),
+                (paths.active.parent, (paths.active.name, paths.shadows.name)),
             )
             for directory, names in places:
                 self.watches.watch(name, directory, names, lambda: self.wake(name))
@@ -258,7 +258,7 @@ class Cells:
 def _problem(slot: _Slot) -> ShadowdError:
     """Return why a cell is not served."""
     silent = CellError(
-        str(slot.settings.directory), "its files do not answer", "is its file system mounted and alive?"
+        str(slot.settings.place), "its files do not answer", "is its file system mounted and alive?"
     )
     return slot.problem or silent
 
@@ -275,10 +275,12 @@ def _try(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> 
     except ShadowdError as error:
         return error
     except OSError as error:
-        return CellError(str(cell.directory), f"cannot be read: {error}", "is it mounted?")
+        return CellError(str(cell.place), f"cannot be read: {error}", "is it mounted?")
 
 
 def _write_pid_file(prepared: Prepared) -> None:
     """Write the ancestor's pid file, by which the stock startup script finds us."""
     become(prepared.user)
-    replace_file(prepared.cell.spool / f"shadowd_{prepared.full_name}.pid", f"{os.getpid()}\n".encode())
+    replace_file(
+        prepared.files.paths.spool / f"shadowd_{prepared.full_name}.pid", f"{os.getpid()}\n".encode()
+    )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from shadowd.adapters import gridengine
+from shadowd.adapters.ground import survey
 from shadowd.adapters.switch import AgentSwitch, Order, Power
 from shadowd.app.fencing import switch_of
 from shadowd.config.load import load
@@ -56,7 +56,7 @@ def _try(cell: CellSettings, report: Report) -> list[Item]:
 
 def _question(cell: CellSettings, own: Host, row: HostRow) -> Callable[[], tuple[Power, str]]:
     def ask() -> tuple[Power, str]:
-        names = gridengine.host_names(gridengine.discover(cell.sge_root, cell.sge_cell))
+        names = survey(cell.sge_root, cell.sge_cell, cell.place).names
         switch = switch_of(cell.fence, names)
         if not isinstance(switch, AgentSwitch):
             raise TypeError("only an agent can be asked")

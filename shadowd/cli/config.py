@@ -130,7 +130,7 @@ def _check(path: Path | None, *, as_json: bool) -> int:
     _say(f"ok: {loaded.source.at(None)}")
     for cell in loaded.settings.cells:
         silence = f"takeover at {cell.timing().earliest:g} s of silence"
-        _say(f"  cell {cell.name}: {cell.kind}, {cell.directory}; {'observer' if cell.observer else silence}")
+        _say(f"  cell {cell.name}: {cell.kind}, {cell.place}; {'observer' if cell.observer else silence}")
     for warning in loaded.warnings():
         _say(f"warning: {warning}")
     return 0
@@ -156,7 +156,7 @@ def _summary(loaded: "Loaded") -> dict[str, Any]:
             {
                 "name": cell.name,
                 "kind": cell.kind,
-                "directory": str(cell.directory),
+                "directory": str(cell.place),
                 "observer": cell.observer,
             }
             for cell in loaded.settings.cells

@@ -78,9 +78,10 @@ def _chosen(args: argparse.Namespace) -> list[LightCell]:
 
 
 def _read(cell: LightCell, limit: int) -> Story:
-    from shadowd.adapters.gridengine import discover
+    from shadowd.adapters.ground import survey
 
-    return read_story(discover(cell.sge_root, cell.sge_cell).paths.state, cell.name, limit)
+    state = survey(cell.sge_root, cell.sge_cell, cell.directory).paths.state
+    return read_story(state, cell.name, limit)
 
 
 def _number(text: str) -> int:

@@ -1,26 +1,32 @@
-"""What ``pause`` and ``resume`` have in common: which cells, by whose rights, and how long to wait.
+"""What the verbs share that change a file of a cell: which one, by whose rights, how long to wait.
 
-Both work on the shared directory alone, so they need no daemon, and use it as the cell's admin user when
-called by root, as the daemons do. Everything there happens in a thread that is left behind when the file
-server does not answer. This module refuses to print what a verb has done: the verbs do.
+``pause``, ``resume``, ``stop`` and ``start`` change the shared directory, which needs no daemon, and
+use it as the cell's admin user when called by root, as the daemons do. Everything there happens in a thread
+that is left behind when the file server does not answer. This module refuses to print what a verb has done.
 """
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from shadowd.cli import UsageError
 from shadowd.cli.look import leave
 from shadowd.cli.takeover import asker
 from shadowd.config.light import LightCell, light_settings
 from shadowd.console.deadline import run_all
-from shadowd.core.values import Pause, Unknown
+from shadowd.core.ledger import Ledger
+from shadowd.core.values import Host, Pause, Seconds, Unknown
 from shadowd.errors import CellError, ShadowdError
+
+if TYPE_CHECKING:
+    from shadowd.adapters.cellfiles import CellPaths
 
 PATIENCE: Final = 20.0
 _MOST: Final = 300.0
+_DNS: Final = Seconds(5)
 
 T = TypeVar("T")
 
@@ -38,23 +44,29 @@ class NoAnswerError(ShadowdError):
 
 
 class Site(NamedTuple):
-    """One cell's pause file, seen with the rights that may change it."""
+    """One cell's files, seen with the rights that may change them."""
 
     path: Path
+    """The pause file."""
     owner: str
     read: Callable[[], Pause | Unknown | None]
+    paths: "CellPaths"
+    ledger: Callable[[], Ledger | Unknown]
+    own: Callable[[], Host]
+    """The name of this host in the cell; asks the resolver where none is configured."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of both verbs."""
-    parser.add_argument("--cell", metavar="NAME", help="which cell, where this host serves several")
+def add_options(parser: argparse.ArgumentParser, *, named: bool = True, patience: float = PATIENCE) -> None:
+    """Add the options that such verbs share; ``named``: the cell is given by one of them."""
+    if named:
+        parser.add_argument("--cell", metavar="NAME", help="which cell, where this host serves several")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--timeout",
         type=_patience,
-        default=PATIENCE,
+        default=patience,
         metavar="SECONDS",
-        help=f"how long the shared directory may take (default {PATIENCE:g})",
+        help=f"how long it may take (default {patience:g})",
     )
     parser.add_argument(
         "--config",
@@ -72,6 +84,18 @@ def chosen(args: argparse.Namespace) -> LightCell:
         wrong = f"there is no cell {name[:64]!r}" if name is not None else "this host serves several cells"
         raise UsageError("--cell", wrong, f"name one of: {', '.join(list(cells)[:20])}")
     return cells[name]
+
+
+def generic(args: argparse.Namespace) -> LightCell:
+    """Return the one generic cell that is meant."""
+    cell = chosen(args)
+    if cell.kind != "generic":
+        raise UsageError(
+            f"cell {cell.name}",
+            f"is of kind {cell.kind}: its own startup script does that",
+            f"/etc/init.d/sgemaster {args.verb}",
+        )
+    return cell
 
 
 def at_site(cell: LightCell, seconds: float, job: Callable[[Site], T]) -> T:
@@ -105,20 +129,25 @@ def refused(site: Site, problem: Unknown) -> PauseError:
 
 
 def _site(cell: LightCell) -> Site:
-    from shadowd.adapters.cellfiles import GridEngineFiles
-    from shadowd.adapters.gridengine import discover, host_names
-    from shadowd.adapters.resident import ResidentSearch
+    from shadowd.adapters.claimlog import DirectoryClaimLog
+    from shadowd.adapters.ground import survey
+    from shadowd.adapters.hostnames import machine_names
     from shadowd.adapters.user import become, lookup
-    from shadowd.core.values import Host
 
-    found = discover(cell.sge_root, cell.sge_cell)
-    if not found.spool.is_dir():
-        raise CellError(str(found.spool), "there is no such directory", "is the file system mounted?")
-    if os.geteuid() == 0 and found.admin_user:
-        become(lookup(found.admin_user))
-    search = ResidentSearch(pid_file=found.paths.pid_file, spool=found.spool)
-    files = GridEngineFiles(cell.name, Host(""), found.paths, host_names(found), search)
-    return Site(found.paths.pause, found.admin_user or "root", files.read_pause)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user)
+    spool = found.paths.spool
+    if not spool.is_dir():
+        raise CellError(str(spool), "there is no such directory", "is the file system mounted?")
+    if os.geteuid() == 0 and found.owner:
+        become(lookup(found.owner))
+    files = found.files(cell.name, Host(""))
+    claims = DirectoryClaimLog(found.paths.state, cell.name, Host(""), time.time)
+
+    def own() -> Host:
+        names = (cell.host,) if cell.host else machine_names(_DNS)
+        return found.names.knowing(names).canonical(names[0])
+
+    return Site(found.paths.pause, found.owner or "root", files.read_pause, found.paths, claims.list, own)
 
 
 def _patience(text: str) -> float:

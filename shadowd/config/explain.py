@@ -107,7 +107,7 @@ class Explainer:
                 broken.rule,
                 f"change {broken.key}, or leave it out if it can be derived{note}",
             )
-            for broken in cell.timing().broken()
+            for broken in cell.broken()
             if broken.fatal
         ]
 
@@ -121,9 +121,10 @@ class Explainer:
                 subject = self.subject(("cell", index, "name"))
                 reason = f"{words.shown(cell.name)} is the name of another cell too"
                 problems.append(ConfigError(subject, reason, "give each [[cell]] a name of its own"))
-            if places.setdefault(str(cell.directory), index) != index:
-                subject = self.subject(("cell", index, "sge_root"))
-                reason = f"{words.shown(str(cell.directory))} is the directory of another cell too"
+            if places.setdefault(str(cell.place), index) != index:
+                key = "sge_root" if cell.directory is None else "directory"
+                subject = self.subject(("cell", index, key))
+                reason = f"{words.shown(str(cell.place))} is the directory of another cell too"
                 problems.append(ConfigError(subject, reason, "serve each cell once: remove this [[cell]]"))
         return problems
 

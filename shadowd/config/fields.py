@@ -115,7 +115,9 @@ CellName = Annotated[
 SgeCell = Annotated[str, PlainValidator(words.sge_cell), WithJsonSchema(_STRING)]
 HostName = Annotated[str, PlainValidator(words.host_name), WithJsonSchema(_STRING)]
 UserName = Annotated[str, PlainValidator(words.user_name), WithJsonSchema(_STRING)]
-Kind = Annotated[Literal["gridengine"], PlainValidator(words.kind), WithJsonSchema({"enum": [*words.KINDS]})]
+Kind = Annotated[
+    Literal["gridengine", "generic"], PlainValidator(words.kind), WithJsonSchema({"enum": [*words.KINDS]})
+]
 Port = Annotated[
     int, PlainValidator(words.port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
 ]
@@ -123,6 +125,11 @@ Restarts = Annotated[
     int,
     PlainValidator(words.restarts),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": words.MOST_RESTARTS}),
+]
+Threshold = Annotated[
+    int,
+    PlainValidator(words.threshold),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": words.MOST_RESTARTS}),
 ]
 HintPort = Annotated[
     int,

@@ -15,6 +15,8 @@ from shadowd.config.source import SYSTEM_FILE, Source
 from shadowd.config.syntax import KeyPath
 from shadowd.errors import ConfigError
 
+GENERIC = {"check_interval": 5.0, "beat_interval": 5.0, "stale_after": 30.0, "delay": 60.0}
+"""The timers of a generic cell that says nothing: the guard beats every few seconds."""
 DEFAULT = "default"
 DERIVED = "derived"
 
@@ -78,6 +80,8 @@ def _cell(index: int, written: dict[str, Any], filled: Filled, environ: Mapping[
     """Complete one cell; the variables that say which cell count only where the file names no root."""
     cell = dict(written)
     where: KeyPath = ("cell", index)
+    if cell.get("kind") == "generic":
+        return _generic(where, cell, filled)
     if "sge_root" not in cell:
         root = take(environ, "SGE_ROOT", words.path, filled.problems)
         name = take(environ, "SGE_CELL", words.sge_cell, filled.problems)
@@ -100,6 +104,18 @@ def _cell(index: int, written: dict[str, Any], filled: Filled, environ: Mapping[
         cell["name"] = cell["sge_cell"]
         variable = filled.origins.get((*where, "sge_cell"))
         filled.origins[*where, "name"] = "SGE_CELL" if variable == "SGE_CELL" else DERIVED
+    return cell
+
+
+def _generic(where: KeyPath, cell: dict[str, Any], filled: Filled) -> dict[str, Any]:
+    """Complete a generic cell, of which the ancestor's variables say nothing."""
+    for key, seconds in GENERIC.items():
+        if key not in cell:
+            cell[key] = seconds
+            filled.origins[*where, key] = DEFAULT
+    if "name" not in cell and isinstance(cell.get("directory"), str):
+        cell["name"] = cell["directory"].rstrip("/").rpartition("/")[2]
+        filled.origins[*where, "name"] = DERIVED
     return cell
 
 

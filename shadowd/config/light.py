@@ -31,10 +31,11 @@ class LightCell(NamedTuple):
 
     name: str
     kind: str
-    sge_root: Path
+    sge_root: Path | None
+    """None in a generic cell."""
     sge_cell: str
     directory: Path
-    """``$SGE_ROOT/$SGE_CELL``: ``common`` and, in most cells, ``spool`` lie in it."""
+    """``$SGE_ROOT/$SGE_CELL``: ``common`` and, in most cells, ``spool`` lie in it. Else the shared one."""
     host: str | None
     """This machine's name in the cell where the file overrides it."""
     runtime_dir: Path
@@ -43,6 +44,8 @@ class LightCell(NamedTuple):
     """The master's, where the file or the environment says it."""
     addresses: Mapping[str, str] = {}
     """Address by host name, in place of the resolver."""
+    user: str | None = None
+    """Account of the pair."""
 
 
 class LightSettings(NamedTuple):
@@ -74,9 +77,14 @@ def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> Lig
     if not isinstance(cell, dict):
         raise ConfigError(str(source.path), "cell: is no table", "write [[cell]], with two brackets")
     kind = _take(cell, "kind", words.kind, source) if "kind" in cell else words.KINDS[0]
+    name = _take(cell, "name", words.cell_name, source)
+    if kind == "generic":
+        place = _take(cell, "directory", words.path, source)
+        return LightCell(
+            name, kind, None, "", place, host, runtime_dir, _fence(cell), *_probe(cell), _user(cell)
+        )
     root = _take(cell, "sge_root", words.path, source)
     sge_cell = _take(cell, "sge_cell", words.sge_cell, source)
-    name = _take(cell, "name", words.cell_name, source)
     return LightCell(
         name, kind, root, sge_cell, root / sge_cell, host, runtime_dir, _fence(cell), *_probe(cell)
     )
@@ -92,6 +100,14 @@ def _probe(cell: dict[str, Any]) -> tuple[int | None, Mapping[str, str]]:
     with suppress(ValueError):
         return None if port is None else words.port(port), found
     return None, found
+
+
+def _user(cell: dict[str, Any]) -> str | None:
+    """Return the account of the pair; None also where the table is wrong, which `run` tells with its line."""
+    table = cell.get("launch")
+    with suppress(ValueError):
+        return words.user_name(table["user"]) if isinstance(table, dict) and "user" in table else None
+    return None
 
 
 def _fence(cell: dict[str, Any]) -> LightFence | None:

@@ -93,7 +93,8 @@ def _complete(source: Source, environ: Mapping[str, str]) -> Loaded:
     settings = _overridden(settings, overrides)
     origins = filled.origins | {
         ("cell", index, key): override.variable
-        for index in range(len(settings.cells))
+        for index, cell in enumerate(settings.cells)
+        if cell.kind == "gridengine"
         for key, override in overrides.items()
     }
     broken = _broken(settings, Explainer(source, origins), [each.variable for each in overrides.values()])
@@ -103,11 +104,13 @@ def _complete(source: Source, environ: Mapping[str, str]) -> Loaded:
 
 
 def _overridden(settings: Settings, overrides: Mapping[str, Override]) -> Settings:
-    """Return the settings with the variables laid over every cell; their values were checked already."""
+    """Return the settings with the variables laid over every Grid Engine cell; their values were checked."""
     if not overrides:
         return settings
     update = {key: override.seconds for key, override in overrides.items()}
-    cells = tuple(cell.model_copy(update=update) for cell in settings.cells)
+    cells = tuple(
+        cell.model_copy(update=update) if cell.kind == "gridengine" else cell for cell in settings.cells
+    )
     return settings.model_copy(update={"cells": cells})
 
 

@@ -8,9 +8,10 @@ host names are checked where they are used, on the host and at the time that the
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from shadowd.config import words
 from shadowd.config.environment import default_runtime_dir
@@ -33,12 +34,13 @@ from shadowd.config.fields import (
     Qping,
     Restarts,
     SgeCell,
+    Threshold,
     UserName,
     Wait,
     filled_in,
 )
 from shadowd.core.policy import Policy
-from shadowd.core.timing import DelayApplies, Timing
+from shadowd.core.timing import Broken, DelayApplies, Timing
 from shadowd.core.values import FencePolicy, Host
 
 _CORE = Timing()
@@ -60,6 +62,9 @@ DURATIONS = (
     *DERIVED_DURATIONS,
 )
 """Keys of a cell that are durations of ``core.Timing`` by the same name."""
+
+
+_T = TypeVar("_T")
 
 
 def _key(default: Any, description: str, *examples: Any) -> Any:
@@ -103,12 +108,22 @@ class ProbeSettings(Strict):
     """``[cell.probe]``: how the old master is asked whether it answers."""
 
     port: Port | None = _key(None, "The master's TCP port.", 6444)
+    command: Program | None = _key(None, "Asks SHADOWD_HOST; 0: a master answers there.", ["/usr/bin/ask"])
     qping: Qping = _key("auto", 'Path of qping; "auto" looks for it, "off" connects only.', "auto")
     addresses: Addresses = Field(
         default_factory=dict,
         description="Address by host name, in place of the resolver.",
         examples=[{"master1": "192.0.2.11"}],
     )
+
+
+class HealthSettings(Strict):
+    """``[cell.health]``: whether the master of a generic cell is well. No command: its process counts."""
+
+    command: Program | None = _key(None, "Exit status 0: the master here is well.", ["/usr/bin/ping-it"])
+    interval: Interval = _key(10.0, "Time between two questions.", 10)
+    timeout: Interval = _key(5.0, "Limit of one question.", 5)
+    threshold: Threshold = _key(3, "Failures in a row that end the beats.", 3)
 
 
 class FenceSettings(Strict):
@@ -160,8 +175,13 @@ class CellSettings(Strict):
 
     name: CellName = Field(description="Name in logs, files and commands.", examples=["default"])
     kind: Kind = _key("gridengine", "What sort of master the cell has.")
-    sge_root: FilePath = Field(description="SGE_ROOT of the cell.", examples=["/opt/sge"])
+    sge_root: FilePath | None = Field(
+        None, description="SGE_ROOT of the cell.", examples=["/opt/sge"], validate_default=True
+    )
     sge_cell: SgeCell = _key("default", "SGE_CELL: the directory below sge_root.")
+    directory: FilePath | None = Field(
+        None, description="A generic cell's directory.", examples=["/shared/redis"], validate_default=True
+    )
 
     check_interval: Interval = _key(_CORE.check_interval, "Time between two looks at the heartbeat.")
     stale_after: Interval = _key(_CORE.stale_after, "Silence after which the heartbeat is stale.")
@@ -189,25 +209,56 @@ class CellSettings(Strict):
     restart_window: Interval = _key(_POLICY.restart_window, "The time in which restart_limit counts.")
     death_notice: Literal["skip_timers", "ignore"] = _key("skip_timers", "What a death notice does.")
     observer: bool = _key(False, "Watch and report, never bid.")  # noqa: FBT003 - a default, not a call
-    launch: LaunchSettings = Field(default_factory=LaunchSettings, description="How the pair is started.")
+    launch: LaunchSettings = Field(
+        default_factory=LaunchSettings, description="How the pair is started.", validate_default=True
+    )
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How a master is probed.")
-
+    health: HealthSettings = Field(default_factory=HealthSettings, description="Whether it is well.")
     fence: FenceSettings = Field(default_factory=FenceSettings, description="How a host is switched off.")
 
+    @field_validator("sge_root", "directory")
+    @classmethod
+    def _by_kind(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        kind = info.data.get("kind")
+        ours = info.field_name == ("directory" if kind == "generic" else "sge_root")
+        if kind is not None and value is None and ours:
+            raise PydanticCustomError("missing", "is missing")
+        if kind is not None and value is not None and not ours:
+            raise words.UnfitError(f'is no key of a cell of kind "{kind}"')
+        return value
+
+    @field_validator("launch", "probe", "health")
+    @classmethod
+    def _fits_kind(cls, value: _T, info: ValidationInfo) -> _T:
+        kind = info.data.get("kind")
+        if kind == "generic" and isinstance(value, LaunchSettings) and value.command is None:
+            raise words.UnfitError("has no command: a generic cell must say what to start")
+        if kind == "gridengine" and isinstance(value, ProbeSettings | HealthSettings) and value.command:
+            raise words.UnfitError("has a command, which only a generic cell can have")
+        if isinstance(value, ProbeSettings) and value.command and value.port:
+            raise words.UnfitError("has both command and port: one of them must ask")
+        return value
+
     @property
-    def directory(self) -> Path:
-        """``$SGE_ROOT/$SGE_CELL``."""
-        return self.sge_root / self.sge_cell
+    def place(self) -> Path:
+        """The cell's shared directory; ``$SGE_ROOT/$SGE_CELL`` for Grid Engine."""
+        return self.directory or (self.sge_root or Path("/")) / self.sge_cell
 
     def timing(self) -> Timing:
         """Return the cell's durations with the unset ones derived; ``load`` refused fatal relations."""
         durations: dict[str, Any] = {key: getattr(self, key) or 0.0 for key in DURATIONS}
+        if self.health.command is not None:
+            durations |= {"health_interval": self.health.interval, "health_timeout": self.health.timeout}
         durations["fence_timeout"] = self.fence.timeout if self.fence.configured else 0.0
         return Timing(**durations, delay_applies=DelayApplies(self.delay_applies)).derived()
 
+    def broken(self) -> tuple[Broken, ...]:
+        """Return the relations between timers that do not hold."""
+        return self.timing().broken(guard_beats=self.kind == "generic")
+
     def warnings(self) -> tuple[str, ...]:
-        """Return the relations between timers that do not hold and are not refused."""
-        return tuple(broken.rule for broken in self.timing().broken() if not broken.fatal)
+        """Return those that are not refused."""
+        return tuple(broken.rule for broken in self.broken() if not broken.fatal)
 
 
 class Settings(Strict):

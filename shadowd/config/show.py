@@ -11,12 +11,21 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from shadowd.config.load import Loaded
-from shadowd.config.models import DERIVED_DURATIONS, CellSettings, FenceSettings
+from shadowd.config.models import (
+    DERIVED_DURATIONS,
+    CellSettings,
+    FenceSettings,
+    HealthSettings,
+    ProbeSettings,
+)
 from shadowd.config.syntax import KeyPath
 from shadowd.config.toml import key, scalar
 
 HIDDEN = "(hidden)"
 """In place of a value that may be a password: what a person copies from a screen must not hold one."""
+
+
+_OF_ONE_KIND = {"sge_root", "directory"}
 
 
 class Entry(NamedTuple):
@@ -37,6 +46,8 @@ def entries(loaded: Loaded) -> Iterator[Entry]:
         yield from _table(loaded, cell, where)
         yield from _table(loaded, cell.launch, (*where, "launch"))
         yield from _table(loaded, cell.probe, (*where, "probe"))
+        if cell.kind == "generic":
+            yield from _table(loaded, cell.health, (*where, "health"))
         yield from _table(loaded, cell.fence, (*where, "fence"))
         yield from _options(loaded, cell.fence, (*where, "fence", "options"))
 
@@ -54,7 +65,11 @@ def _table(loaded: Loaded, model: BaseModel, where: KeyPath) -> Iterator[Entry]:
         value = getattr(model, name)
         if isinstance(value, BaseModel) or name in {"cells", "options"}:
             continue
-        if value is None and isinstance(model, FenceSettings):
+        if value is None and (name in _OF_ONE_KIND or isinstance(model, FenceSettings | HealthSettings)):
+            continue
+        if value is None and isinstance(model, ProbeSettings) and name == "command":
+            continue
+        if name == "sge_cell" and isinstance(model, CellSettings) and model.sge_root is None:
             continue
         path = (*where, name)
         if timing is not None and name in DERIVED_DURATIONS:

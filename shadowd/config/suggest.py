@@ -14,6 +14,7 @@ from shadowd.config.environment import INTERVALS
 from shadowd.config.models import (
     CellSettings,
     FenceSettings,
+    HealthSettings,
     LaunchSettings,
     LogSettings,
     ProbeSettings,
@@ -28,6 +29,7 @@ TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("cell",): CellSettings,
     ("cell", "launch"): LaunchSettings,
     ("cell", "probe"): ProbeSettings,
+    ("cell", "health"): HealthSettings,
     ("cell", "fence"): FenceSettings,
 }
 _ANCESTORS = INTERVALS | {"SGE_ROOT": "sge_root", "SGE_CELL": "sge_cell", "SGE_QMASTER_PORT": "port"}

@@ -19,7 +19,7 @@ SHORTEST = 0.05
 LONGEST = 7 * 86400
 MOST_RESTARTS = 100
 """Seconds. A longer wait than a week is a slip (a unit, a zero), or a wish for ``observer``."""
-KINDS = ("gridengine",)
+KINDS = ("gridengine", "generic")
 """The kinds of cell that this release serves."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -99,6 +99,13 @@ def restarts(value: object) -> int:
     """Return how often a dead master is started again where it was."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RESTARTS:
         raise UnfitError(f"{shown(value)} is no number of restarts: 0 to {MOST_RESTARTS}")
+    return value
+
+
+def threshold(value: object) -> int:
+    """Return how many failures in a row count as one."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_RESTARTS:
+        raise UnfitError(f"{shown(value)} is no number of failures: 1 to {MOST_RESTARTS}")
     return value
 
 

@@ -9,6 +9,7 @@ catch what the adapters raise: a cell that cannot be understood is an error with
 import os
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shadowd.config.environment import default_runtime_dir
@@ -76,28 +77,25 @@ def _place(cell: LightCell) -> Place:
         host=cell.host or "",
         runtime_dir=cell.runtime_dir,
         spool=str(cell.directory),
-        read=lambda: read_gridengine(cell),
+        read=lambda: read_shared(cell),
     )
 
 
-def read_gridengine(cell: LightCell) -> Shared:
-    """Look at everything of a Grid Engine cell once; may hang; raises ``CellError``."""
-    from shadowd.adapters.cellfiles import GridEngineFiles  # noqa: PLC0415 - in the thread, not at start
-    from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415
-    from shadowd.adapters.gridengine import discover, host_names  # noqa: PLC0415
+def read_shared(cell: LightCell) -> Shared:
+    """Look at everything of a cell once; may hang; raises ``CellError``."""
+    from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415 - in the thread, not at start
+    from shadowd.adapters.ground import survey  # noqa: PLC0415
     from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
-    from shadowd.adapters.resident import ResidentSearch  # noqa: PLC0415
 
-    found = discover(cell.sge_root, cell.sge_cell)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
-    names = host_names(found).knowing(own)
+    names = found.names.knowing(own)
     host = names.canonical(own[0])
     paths = found.paths
-    search = ResidentSearch(pid_file=paths.pid_file, spool=found.spool)
-    files = GridEngineFiles(cell.name, host, paths, names, search)
+    files = replace(found, names=names).files(cell.name, host)
     return Shared(
         host=host,
-        spool=str(found.spool),
+        spool=str(paths.spool),
         ledger=DirectoryClaimLog(paths.state, cell.name, Host(host), time.time).list(),
         lock=files.read_lock(),
         lock_owner=_owner(paths.lock),

@@ -25,7 +25,7 @@ def test_sge_root_alone_makes_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no file at all, SGE_ROOT and the defaults of the manual are a cell."""
     monkeypatch.setattr("shadowd.config.source.find.__defaults__", (Path("/nonexistent"),))
     (cell,) = load(None, {"SGE_ROOT": "/opt/sge"}).cells
-    assert (cell.name, cell.directory) == ("default", Path("/opt/sge/default"))
+    assert (cell.name, cell.place) == ("default", Path("/opt/sge/default"))
     timing = cell.timing()
     assert timing == Timing().derived()
     found = (timing.check_interval, timing.stale_after, timing.delay, timing.earliest, timing.lease)
@@ -69,7 +69,7 @@ def test_a_cell_that_names_its_root_ignores_which_cell_the_shell_is_set_to(tmp_p
     """A sourced settings.sh does not bend the cells of a file."""
     environ = {"SGE_ROOT": "/elsewhere", "SGE_CELL": "other", "SGE_QMASTER_PORT": "1"}
     (cell,) = load(write(tmp_path, CELL), environ).cells
-    assert (cell.directory, cell.probe.port) == (Path("/opt/sge/default"), None)
+    assert (cell.place, cell.probe.port) == (Path("/opt/sge/default"), None)
 
 
 @pytest.mark.parametrize("variable", INTERVALS)

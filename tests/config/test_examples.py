@@ -9,6 +9,7 @@ from shadowd.config.load import examine, load
 from shadowd.config.models import (
     CellSettings,
     FenceSettings,
+    HealthSettings,
     LaunchSettings,
     LogSettings,
     ProbeSettings,
@@ -23,7 +24,8 @@ EXPLAINED = FOLDER / "shadowd.toml"
 
 def keys() -> list[str]:
     """Return every key of every table, as the file spells it."""
-    models = (Settings, LogSettings, CellSettings, LaunchSettings, ProbeSettings, FenceSettings)
+    of_cells = (CellSettings, LaunchSettings, ProbeSettings, HealthSettings, FenceSettings)
+    models = (Settings, LogSettings, *of_cells)
     return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
 
 
@@ -51,6 +53,9 @@ def test_there_is_an_example_for_each_use() -> None:
         "gridengine-ancestor-timers.toml",
         "gridengine-many-cells.toml",
         "gridengine-fenced.toml",
+        "generic.toml",
+        "generic-licences.toml",
+        "generic-cron.toml",
     }
 
 
@@ -87,6 +92,8 @@ def test_the_small_files_are_what_they_say() -> None:
     (cell,) = load(FOLDER / "gridengine-fenced.toml", {}).cells
     assert cell.fence.policy is FencePolicy.REQUIRED
     assert cell.fence.secrets == ()
+    (cell,) = load(FOLDER / "generic.toml", {}).cells
+    assert (cell.kind, cell.place, float(cell.timing().earliest)) == ("generic", Path("/shared/redis"), 90)
     assert [cell.name for cell in load(FOLDER / "gridengine-many-cells.toml", {}).cells] == [
         "physics",
         "biology",

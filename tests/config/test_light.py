@@ -125,7 +125,7 @@ def test_both_readers_agree(
         return
     assert (light.host, light.runtime_dir) == (full.host, full.runtime_dir)
     assert [(c.name, c.kind, c.directory) for c in light.cells] == [
-        (c.name, c.kind, c.directory) for c in full.cells
+        (c.name, c.kind, c.place) for c in full.cells
     ]
 
 

@@ -40,7 +40,7 @@ def mistakes(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
 def test_the_models_know_every_duration_of_the_core() -> None:
     """No duration of the core is out of reach of the file; the fence's has its own table."""
     core = {field.name for field in fields(Timing)}
-    assert set(DURATIONS) == core - {"fence_timeout", "delay_applies"}
+    assert set(DURATIONS) == core - {"fence_timeout", "health_interval", "health_timeout", "delay_applies"}
     assert set(DURATIONS) <= set(CellSettings.model_fields)
 
 
@@ -86,7 +86,7 @@ probe.addresses."h.x" = "::1"
     assert (found.hints, found.hint_port) == (False, 6446)
     assert found.log == LogSettings(format="json", level="debug", file=None, spool=False)
     (cell,) = found.cells
-    assert (cell.name, cell.directory, cell.observer) == ("n", Path("/opt/sge/c"), True)
+    assert (cell.name, cell.place, cell.observer) == ("n", Path("/opt/sge/c"), True)
     assert (cell.unknown_heartbeat, cell.death_notice) == ("silence", "ignore")
     assert (cell.adopt, cell.restart_limit, cell.restart_window) == (False, 0, 120)
     assert cell.timing().delay_applies is DelayApplies.AFTER_FAILED_BID

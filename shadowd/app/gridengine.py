@@ -1,0 +1,117 @@
+"""A Grid Engine cell: what its own files and this host's installation say.
+
+``prepare`` may hang (it reads the cell's directory and asks DNS) and runs on a worker. This module refuses to
+put anything to work.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from shadowd.adapters import gridengine, programs
+from shadowd.adapters.cellfiles import GridEngineFiles
+from shadowd.adapters.launch import Program
+from shadowd.adapters.probe import TcpProbe
+from shadowd.adapters.resident import ResidentSearch
+from shadowd.adapters.resolving import system_resolver
+from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
+from shadowd.config.models import CellSettings, Settings
+from shadowd.core.values import Host
+from shadowd.errors import CellError
+
+_QPING = ("/usr/lib/gridengine/qping", "/usr/bin/qping")
+
+
+def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[str, str]) -> Prepared:
+    """Look at the cell's files; raises CellError with what is missing."""
+    cell = gridengine.discover(cell_settings.sge_root or Path("/"), cell_settings.sge_cell)
+    if not cell.spool.is_dir():
+        raise CellError(str(cell.spool), "there is no such directory", "is the file system mounted?")
+    own = own_names(settings)
+    names = gridengine.host_names(cell).knowing(own)
+    host = names.canonical(own[0])
+    pair = _pair(cell_settings, cell, environ)
+    search = ResidentSearch(
+        cell.paths.pid_file,
+        cell.spool,
+        program=Path(pair[0].argv[0]).name,
+        environment=cell.environment,
+    )
+    files = GridEngineFiles(cell_settings.name, host, cell.paths, names, search)
+    environment = _environment(cell_settings, cell, environ)
+    port = cell_settings.probe.port or gridengine.qmaster_port(
+        {**environ, **cell_settings.launch.environment}
+    )
+    return Prepared(
+        settings=cell_settings,
+        host=host,
+        full_name=own[0],
+        files=files,
+        user=as_user(cell.admin_user),
+        pair=pair,
+        environment=environment,
+        probe=TcpProbe(
+            port,
+            cell_settings.timing().probe_timeout,
+            cell_settings.probe.addresses,
+            _qping(cell_settings, cell, environ),
+            environment,
+            resolver=lambda name: system_resolver(files.address(Host(name))),
+        ),
+        runtime_dir=settings.runtime_dir,
+    )
+
+
+def _pair(
+    settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]
+) -> tuple[Program, ...]:
+    """Return the programs to start: configured, or those that the installation has.
+
+    A master that is missing now may be there when it is needed: the path it should have is kept, and a
+    launch that does not find it fails with that path.
+    """
+    launch = settings.launch
+    found = _installed(cell, environ)
+    master = launch.command or (str(found[0]),)
+    scheduler = launch.scheduler
+    if scheduler is None:
+        scheduler = (str(found[1]),) if launch.command is None and len(found) > 1 else ()
+    return programs_of(launch, master, scheduler)
+
+
+def _installed(cell: gridengine.GridEngineCell, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    guess = f"lx-{'amd64' if os.uname().machine == 'x86_64' else os.uname().machine}"
+    try:
+        architecture = environ.get("SGE_ARCH") or programs.arch(cell.root)
+    except CellError:
+        architecture = guess
+    try:
+        return programs.programs(cell, architecture)
+    except CellError:
+        return (cell.binary_path / architecture / gridengine.MASTER,)
+
+
+def _qping(
+    settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]
+) -> Path | None:
+    wanted = settings.probe.qping
+    if wanted == "off":
+        return None
+    if wanted != "auto":
+        return Path(wanted)
+    beside = _installed(cell, environ)[0].parent / "qping"
+    return next((path for path in (beside, *map(Path, _QPING)) if programs.is_program(path)), None)
+
+
+def _environment(
+    settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the pair's environment: what Grid Engine reads of ours, and what the file adds."""
+    kept = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
+    ours = {key: value for key, value in environ.items() if key in kept or key.startswith("SGE_")}
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        **ours,
+        **dict(cell.environment),
+        **settings.launch.environment,
+    }

@@ -1,0 +1,69 @@
+"""What a look at a cell's files gave: all that differs between the kinds of cells, as ready parts.
+
+``gridengine`` and ``generic`` each make one; ``wiring`` puts every kind together alike. This module looks at
+nothing but names.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shadowd.adapters.cellfiles import GridEngineFiles
+from shadowd.adapters.hostnames import machine_names
+from shadowd.adapters.launch import Program
+from shadowd.adapters.user import FileUser, lookup
+from shadowd.config.models import CellSettings, LaunchSettings, Settings
+from shadowd.core.values import Host, Seconds
+from shadowd.ports import Beater, MasterProbe
+from shadowd.runtime.executor import BeatsByItself
+
+_DNS = Seconds(5)
+
+
+def _nothing() -> None:
+    """Have nothing to give back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """One cell on this host, before it is put to work."""
+
+    settings: CellSettings
+    host: Host
+    full_name: str
+    """This host's name as the ancestor writes it in file names."""
+    files: GridEngineFiles
+    user: FileUser | None
+    """Whose rights the cell's files are used with; None: the daemon's own."""
+    pair: tuple[Program, ...]
+    environment: Mapping[str, str]
+    """What the pair is started with."""
+    probe: MasterProbe
+    runtime_dir: Path
+    beater: Beater = field(default_factory=BeatsByItself)
+    close: Callable[[], None] = _nothing
+    """Gives back what the parts hold."""
+
+    @property
+    def stem(self) -> Path:
+        """Local runtime files of this cell on this host begin with this."""
+        return self.runtime_dir / f"{self.settings.name}@{self.host}"
+
+
+def own_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of this machine: the configured one, or what the system says; may hang for a while."""
+    return (settings.host,) if settings.host else machine_names(_DNS)
+
+
+def as_user(name: str | None) -> FileUser | None:
+    """Return whose rights to use, where this process may choose."""
+    return lookup(name) if os.geteuid() == 0 and name else None
+
+
+def programs_of(
+    launch: LaunchSettings, master: tuple[str, ...], scheduler: tuple[str, ...]
+) -> tuple[Program, ...]:
+    """Return the pair, or the one program where there is no second."""
+    cwd = str(launch.cwd) if launch.cwd else None
+    return tuple(Program(argv, cwd, launch.user) for argv in (master, scheduler) if argv)
