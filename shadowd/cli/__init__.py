@@ -25,6 +25,8 @@ VERBS: Final = {
     "status": "show every cell: who is master, and what each host will do when",
     "check": "judge whether failover would work now, for monitoring",
     "takeover": "take over without waiting for the timers, with every safety check",
+    "stop": "shut the master of a generic cell down, so that nobody takes over",
+    "start": "start the master of a generic cell on this host, after a stop or for the first time",
     "migrate": "move a living, guarded master to this host",
     "pause": "switch failover off for maintenance: nobody starts a master",
     "resume": "end a pause",

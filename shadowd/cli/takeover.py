@@ -76,22 +76,22 @@ def run(args: argparse.Namespace) -> int:
     """Ask, then follow the daemon's own record until the attempt has ended."""
     from shadowd.adapters.control import ask, socket_path
 
-    stem = _stem(args.config, args.cell)
-    pid = _daemon(stem)
+    stem = stem_of(args.config, args.cell)
+    pid = daemon_of(stem)
     cell = stem.name.rpartition("@")[0]
     if not args.yes and not _confirmed(cell, args.verb):
         print("nothing was asked for", file=sys.stderr)
         return 1
-    before = _record(stem)
+    before = record_of(stem)
     ask(socket_path(stem.parent, pid), {"do": args.verb, "cell": cell, "by": asker()})
     try:
-        record, ended = _follow(stem, before, args)
+        record, ended = follow(stem, before, args)
     except KeyboardInterrupt:
         print("no longer watching; what was begun goes on: shadowd status", file=sys.stderr)
         raise
     if args.json:
         print(_raw(stem))
-    return _verdict(record, before, args, ended=ended)
+    return verdict(record, before, args, ended=ended)
 
 
 def _seconds(text: str) -> float:
@@ -107,7 +107,7 @@ def _seconds(text: str) -> float:
 # --- whom to ask ------------------------------------------------------------------------------------
 
 
-def _stem(config: Path | None, name: str | None) -> Path:
+def stem_of(config: Path | None, name: str | None) -> Path:
     """Return how the local runtime files of the cell begin."""
     from shadowd.config.light import light_settings
 
@@ -145,7 +145,8 @@ def _pid(lock: Path) -> int | None:
     return pid if 0 < pid < 1 << 31 and Path(f"/proc/{pid}").exists() else None
 
 
-def _daemon(stem: Path) -> int:
+def daemon_of(stem: Path) -> int:
+    """Return the pid of the daemon that serves the cell; raises ControlError."""
     pid = _pid(stem.with_name(f"{stem.name}.lock"))
     if pid is None:
         raise ControlError(f"cell {stem.name}", "its daemon has ended", "see its log, and start it again")
@@ -177,7 +178,8 @@ def _state_file(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.state.json")
 
 
-def _record(stem: Path) -> HostRecord | None:
+def record_of(stem: Path) -> HostRecord | None:
+    """Return what the daemon thought last of the cell."""
     record = records.read(_state_file(stem))
     return None if isinstance(record, Unknown) else record
 
@@ -190,14 +192,12 @@ def _raw(stem: Path) -> str:
         return "null"
 
 
-def _follow(
-    stem: Path, before: HostRecord | None, args: argparse.Namespace
-) -> tuple[HostRecord | None, bool]:
+def follow(stem: Path, before: HostRecord | None, args: argparse.Namespace) -> tuple[HostRecord | None, bool]:
     """Print each step once, until the daemon rests again; False: it did not within the time."""
     ends = time.monotonic() + args.timeout
     shown = before
     while time.monotonic() < ends:
-        record = _record(stem)
+        record = record_of(stem)
         if record is None or _same(record, shown):
             if record and before and record.state == before.state == State.ACTIVE.value:
                 return record, True
@@ -207,9 +207,9 @@ def _follow(
             shown = record
             if not args.json:
                 print(f"{record.state}: {record.text}", flush=True)
-        _daemon(stem)
+        daemon_of(stem)
         _pause(_POLL)
-    return _record(stem), False
+    return record_of(stem), False
 
 
 def _pause(seconds: float) -> None:
@@ -223,9 +223,10 @@ def _same(record: HostRecord, shown: HostRecord | None) -> bool:
     return abs((record.since or 0.0) - (shown.since or 0.0)) < _SAME
 
 
-def _verdict(
+def verdict(
     record: HostRecord | None, before: HostRecord | None, args: argparse.Namespace, *, ended: bool
 ) -> int:
+    """Say what came of it, and return the exit status."""
     if record is not None and ended and record.state == State.ACTIVE.value:
         already = before is not None and before.state == State.ACTIVE.value
         if not args.json:
