@@ -19,6 +19,7 @@ from shadowd.console.clock import at
 from shadowd.console.records import HostRecord, RefusalRecord, clean
 from shadowd.console.remedies import remedy_for
 from shadowd.console.rows import BIDDING
+from shadowd.console.wording import worded
 from shadowd.core.snapshot import State
 from shadowd.core.values import Unknown
 from shadowd.errors import ControlError
@@ -243,9 +244,9 @@ def verdict(
     refused = any(refusal.reason == record.reason for refusal in record.refusals)
     if not refused:
         print(f"not taken over: {record.text}", file=sys.stderr)
-        _hint(record.reason)
+        _hint(record, record.reason)
     for refusal in record.refusals if refused else ():
-        _say_refusal(refusal)
+        _say_refusal(record, refusal)
     print(f"this host is {record.state}; more: shadowd status", file=sys.stderr)
     return 1
 
@@ -257,14 +258,15 @@ def _say_unfinished(record: HostRecord, timeout: float) -> None:
     print("it goes on without this command; see: shadowd status", file=sys.stderr)
 
 
-def _say_refusal(refusal: RefusalRecord) -> None:
+def _say_refusal(record: HostRecord, refusal: RefusalRecord) -> None:
     detail = f" ({refusal.detail})" if refusal.detail else ""
     until = f", until {at(refusal.until, time.time())}" if refusal.until is not None else ""
-    print(f"refused: {refusal.text}{detail}{until}", file=sys.stderr)
-    _hint(refusal.reason)
+    text = worded(record.kind, record.cell, refusal.text)
+    print(f"refused: {text}{detail}{until}", file=sys.stderr)
+    _hint(record, refusal.reason)
 
 
-def _hint(reason: str) -> None:
-    remedy = remedy_for(reason, "")
+def _hint(record: HostRecord, reason: str) -> None:
+    remedy = worded(record.kind, record.cell, remedy_for(reason, ""))
     if remedy:
         print(f"hint: {clean(remedy)}", file=sys.stderr)

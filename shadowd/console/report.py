@@ -13,6 +13,7 @@ from shadowd.console.checks import check
 from shadowd.console.gather import Gathered
 from shadowd.console.health import Health, Item, worst
 from shadowd.console.project import CellView, project
+from shadowd.console.wording import worded
 
 JSON_FORMAT: Final = 1
 
@@ -32,7 +33,7 @@ class Report(NamedTuple):
 def report(gathered: Gathered) -> Report:
     """Project and judge one cell."""
     view = project(gathered)
-    return Report(view, tuple(check(gathered, view)))
+    return worded(gathered.kind, gathered.cell, Report(view, tuple(check(gathered, view))))
 
 
 def overall(reports: Iterable[Report]) -> Health:
