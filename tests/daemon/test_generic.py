@@ -112,6 +112,28 @@ def test_stop_and_start(single: Generic) -> None:
     single.never_two()
 
 
+def test_a_living_master_is_moved(single: Generic) -> None:
+    """Ended in order where it runs, started where a person asks for it; no mark is left."""
+    single.begin()
+    moved = single.daemons["beta"].verb("migrate", "--yes")
+    assert moved.returncode == 0, f"{moved.stderr}\n{single.story()}"
+    single.wait_master("beta")
+    assert single.masters("alpha") == []
+    assert outcome(single, 1) == "stepped_down"
+    assert not (single.shared / "lock").exists()
+    single.never_two()
+
+
+def test_two_restarts_too_many_and_the_other_host_has_it(single: Generic) -> None:
+    """A program that ends again and again on one host is handed over."""
+    single.keys = {"restart_limit": 1}
+    single.begin()
+    Path(f"{single.journal}.fail-alpha").touch()
+    single.wait_master("beta")
+    single.never_two()
+    assert single.daemons["alpha"].told("master.restarting")
+
+
 def test_a_restarted_daemon_goes_on_beating(single: Generic) -> None:
     """An upgrade: the master is recognised, its beats go on within the lease, and nobody takes over."""
     single.begin()
