@@ -66,13 +66,15 @@ def run(args: argparse.Namespace) -> int:
     if not of_cell:
         environment |= {"PBS_DEFAULT": str(found.server), "PBS_SERVER": str(found.server)}
     elif args.servers is None:
-        environment |= _of_cell(args)
+        environment |= _of_cell(args, found.server.host)
     return _become(command, environment)
 
 
-def _of_cell(args: argparse.Namespace) -> dict[str, str]:
-    """Return the variables by which Grid Engine's clients find the cell that was asked for."""
+def _of_cell(args: argparse.Namespace, host: str) -> dict[str, str]:
+    """Return the variables by which Grid Engine's clients find the cell; in a generic one, its host."""
     chosen = cell(args, os.environ)
+    if chosen.sge_root is None:
+        return {"SHADOWD_CELL": chosen.name, "SHADOWD_HOST": host}
     found = {"SGE_ROOT": str(chosen.sge_root), "SGE_CELL": chosen.sge_cell}
     return found if chosen.port is None else {**found, "SGE_QMASTER_PORT": str(chosen.port)}
 

@@ -10,12 +10,12 @@ readers of the daemon are loaded. Refuses to write.
 import queue
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
-from shadowd.adapters.cellfiles import GridEngineFiles
-from shadowd.adapters.gridengine import discover, host_names, qmaster_port
+from shadowd.adapters.gridengine import qmaster_port
+from shadowd.adapters.ground import survey
 from shadowd.adapters.hostnames import machine_names
 from shadowd.adapters.knocking import KNOCK
-from shadowd.adapters.resident import ResidentSearch
 from shadowd.client.race import Protocol
 from shadowd.client.servers import Server
 from shadowd.client.sources import ServerList
@@ -25,16 +25,17 @@ from shadowd.errors import CellError, ShadowdError
 
 
 def gridengine_list(cell: LightCell, environ: Mapping[str, str], *, only: bool = False) -> ServerList:
-    """Return the hosts of a cell; raises ``CellError``; may hang with the shared directory.
+    """Return the hosts of a cell, a generic one too; raises ``CellError``; may hang with the directory.
 
     ``only``: the host in ``act_qmaster`` alone, which is where Grid Engine's own clients go.
     """
-    found = discover(cell.sge_root, cell.sge_cell)
+    if cell.sge_root is None and cell.port is None:
+        remedy = "name the port of its master in [cell.probe]"
+        raise CellError(f"cell {cell.name}", "nobody can ask its master: it has no port", remedy)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
-    names = host_names(found).knowing(own)
-    paths = found.paths
-    search = ResidentSearch(pid_file=paths.pid_file, spool=found.spool)
-    files = GridEngineFiles(cell.name, names.canonical(own[0]), paths, names, search)
+    names = found.names.knowing(own)
+    files = replace(found, names=names).files(cell.name, names.canonical(own[0]))
     active = files.read_active()
     shadows: tuple[Host, ...] | Unknown = () if only else files.read_shadows()
     hosts = [] if isinstance(active, Unknown) else [active]
