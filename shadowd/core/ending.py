@@ -54,7 +54,9 @@ class Step(Enum):
 class Ending:
     """How the master of one epoch ends. ``outcome`` is set in step DONE."""
 
-    def __init__(self, epoch: Epoch, nonce: str, reason: Reason, *, confirmed: bool = True) -> None:
+    def __init__(
+        self, epoch: Epoch, nonce: str, reason: Reason, *, confirmed: bool = True, marks: bool = True
+    ) -> None:
         self.at = Step.KILL
         self.reason = reason
         self.outcome: NoticeKind | None = None
@@ -66,6 +68,8 @@ class Ending:
         self._nonce = nonce
         self._exit = ExitKind.UNSEEN
         self._planned = False
+        self._marks = marks
+        """An orderly end leaves an empty lock; else one that lies there is a person's, and stays."""
         self._patient_until = NEVER
         self._again_at = NEVER
         self._awaiting: set[type[Event]] = set()
@@ -127,7 +131,7 @@ class Ending:
             return self._wait(pair, now)
         if self.reason is Reason.SHUT_DOWN_HERE:
             return self._done(NoticeKind.STOPPED)
-        if self._planned:
+        if self._planned and self._marks:
             self.at = Step.MARK
             return self._ask(ClearMark(), LockCleared)
         if self.reason is Reason.MASTER_ENDED:

@@ -238,7 +238,9 @@ class Guard:
     def _end(self, reason: Reason, detail: str = "") -> Ending:
         self.duty = Duty.END
         self.detail = detail
-        self.ended = Ending(self._epoch, self._nonce, reason, confirmed=self._confirmed)
+        self.ended = Ending(
+            self._epoch, self._nonce, reason, confirmed=self._confirmed, marks=not self._heeds_marks
+        )
         return self.ended
 
     def _finish(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:

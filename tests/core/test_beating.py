@@ -3,6 +3,7 @@
 from shadowd.core.actions import (
     AskHealth,
     ClearLock,
+    ClearMark,
     Launch,
     Level,
     NameMaster,
@@ -15,9 +16,21 @@ from shadowd.core.beating import Beating
 from shadowd.core.events import BeatWritten, HealthAnswered, LockCleared, MasterNamed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
-from shadowd.core.values import NEVER, Epoch, ExitKind, Host, Instant, NoticeKind, Seconds
+from shadowd.core.values import NEVER, ClaimReason, Epoch, ExitKind, Host, Instant, NoticeKind, Seconds
 from tests.core import phases
-from tests.core.rounds import ABSENT, FOREIGN, GONE, HERE, RUNNING, UNREADABLE, confirmed, policy, timing
+from tests.core.rounds import (
+    ABSENT,
+    FOREIGN,
+    GONE,
+    HERE,
+    RUNNING,
+    THERE,
+    UNREADABLE,
+    confirmed,
+    policy,
+    record,
+    timing,
+)
 from tests.core.seat import Seat
 from tests.core.world import Pair, World
 
@@ -319,6 +332,18 @@ def test_a_strange_lock_beside_a_master_that_beats_by_itself_stops_nobody() -> N
     made.run(60, masters_beat=True)
     assert made.times(TermPair) == []
     assert made.state is State.ACTIVE
+
+
+def test_a_planned_move_leaves_a_persons_mark_alone() -> None:
+    """The master leaves none itself: one that comes while it ends is of somebody who shuts the cell down."""
+    made = active()
+    made.world.add(record(2, host=THERE, reason=ClaimReason.MIGRATE))
+    made.until(TermPair)
+    made.answer()
+    made.run(5)
+    assert made.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
+    assert made.world.lock == FOREIGN
+    assert made.times(ClearMark) == []
 
 
 def test_a_shutdown_binds_the_others() -> None:
