@@ -114,6 +114,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.MASTER_ENDED: "A shadow takes over by itself. Read SPOOL/messages for the cause; also core "
     "files and dmesg.",
     Reason.SHUT_DOWN_HERE: "When it shall run again: sgemaster start.",
+    Reason.GONE_BEFORE: _NOTHING,
     Reason.EPOCH_CLOSED: "See which host wrote the notice, and why: two hosts of one name, or a clock of "
     "another boot? The shadows take over by themselves.",
     Reason.RECORDS_LOST: "See who emptied or restored SPOOL/shadowd. The guard writes its own records again; "

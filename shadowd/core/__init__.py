@@ -38,7 +38,7 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
                                and every reason to abandon
     ACTIVE      -> LAUNCHING   resumed
     ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over, active_changed,
-                               epoch_closed
+                               epoch_closed, gone_before
 
 The rules, by the numbers that comments all over the package use, and where each lives:
 

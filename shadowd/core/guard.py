@@ -77,8 +77,10 @@ class Guard:
         self._looked = Instant(now - _EARLY)
         self._next_inspection = now
         self._awaiting: set[type[Event]] = set()
-        self._alive = False
-        """Something of the epoch was seen to live."""
+        self._unproved = not reign.confirmed and not reign.planned
+        """Only a record on this host says that there is a master: nothing of it was seen to live yet."""
+        self._patient_until = Instant(now + _EARLY) if self._unproved else Instant(0)
+        """An end of the lease waits for the first look at the processes until then, and no longer."""
 
     @property
     def outcome(self) -> NoticeKind | None:
@@ -97,7 +99,7 @@ class Guard:
             return self.ended.deadline()
         look = NEVER if Observed in self._awaiting else self._next_look
         inspection = NEVER if Inspected in self._awaiting else self._next_inspection
-        return min(self.lease.ends, look, inspection, self._beating.deadline())
+        return min(max(self.lease.ends, self._patient_until), look, inspection, self._beating.deadline())
 
     @property
     def answers_until(self) -> Instant:
@@ -112,7 +114,7 @@ class Guard:
             return ()
         if self.ended is not None:
             return self.ended.tick(now)
-        if self.lease.over(now):
+        if self._over(now):
             return self._stop(Reason.LEASE_OVER)
         actions = self._beating.tick(now)
         if Observed not in self._awaiting and now >= self._next_look:
@@ -136,7 +138,7 @@ class Guard:
             self._learn(event)
         if self.ended is not None:
             return self._finish(self.ended.step(event, now))
-        if self.lease.over(now):
+        if self._over(now) and not (self._unproved and isinstance(event, Inspected)):
             return self._stop(Reason.LEASE_OVER)
         if isinstance(event, Observed | Inspected):
             if type(event) not in self._awaiting:
@@ -165,11 +167,17 @@ class Guard:
         superseder = seen.ledger.superseder(self._epoch)
         if superseder is not None:
             return self._give_way(superseder, seen, now)
+        if self._unproved:
+            return ()
         if record is not None and not self._confirmed:
             return self._hand_back(record)
         if self._shut_down(seen):
             return self._end(Reason.SHUT_DOWN_HERE).term(self.lease.ends)
         return self._keep_up(seen, seen.ledger)
+
+    def _over(self, now: Instant) -> bool:
+        """Tell whether the lease is over, and nothing that may be found at once could make that moot."""
+        return self.lease.over(now) and now >= self._patient_until
 
     def _learn(self, seen: Observed) -> None:
         """Hear whether the master was ever confirmed, however late: its end is called by that."""
@@ -192,8 +200,8 @@ class Guard:
         return self._heeds_marks and before and self._marked
 
     def _hand_back(self, record: EpochRecord) -> tuple[Action, ...]:
-        """Leave a launch under way to the bidder; one without a process ends like a master that is gone."""
-        if self._alive and not isinstance(record.claim, Unknown):
+        """Leave a launch under way to the bidder, who needs its claim."""
+        if not isinstance(record.claim, Unknown):
             self.duty = Duty.DONE
             self.resume = record.claim
         return ()
@@ -226,7 +234,12 @@ class Guard:
         return (KeepLease(kept), *self._end(Reason.SUPERSEDED, "a planned move").term(until))
 
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
-        self._alive = pair.alive > 0
+        if self._unproved and not pair.alive:
+            self.duty = Duty.DONE
+            return (KeepLease(None),)
+        self._unproved, self._patient_until = False, Instant(0)
+        if self._over(now):
+            return self._stop(Reason.LEASE_OVER)
         if pair.master is ExitKind.RUNNING:
             kept = self._upkeep.pair(pair, now) if self._confirmed else ()
             return (*kept, *self._beating.inspected(pair, now))

@@ -77,6 +77,7 @@ class Reason(Enum):
 
     # The guard.
     GUARDING = ("guarding", "the master of this host is looked after")
+    GONE_BEFORE = ("gone_before", "nothing of what an earlier daemon guarded runs here any more")
     LEASE_OVER = ("lease_over", "the master's beat was not seen to advance within its lease")
     MASTER_ENDED = ("master_ended", "the master's process ended")
     SHUT_DOWN_HERE = ("shut_down_here", "the master was shut down in an orderly way")

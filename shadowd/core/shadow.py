@@ -141,7 +141,7 @@ class Shadow:
         if guard.resume is not None:
             return self._resume(guard.resume, guard.lease.ends, now)
         if guard.ended is None or guard.ended.outcome is None:
-            return ()
+            return (*self.course.go(Reason.GONE_BEFORE, now, epoch=epoch), *self.tick(now))
         outcome, reason = guard.ended.outcome, guard.ended.reason
         said = self.course.go(reason, now, epoch=epoch, detail=guard.detail)
         at = self._persistence.next(now) if outcome is NoticeKind.DIED else None

@@ -124,6 +124,7 @@ TABLE: tuple[Row, ...] = (
     Row(State.ACTIVE, Reason.LEASE_OVER, State.STANDBY, "master.lease_over", Level.ALARM),
     Row(State.ACTIVE, Reason.ACTIVE_CHANGED, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.EPOCH_CLOSED, State.STANDBY, "master.superseded", Level.ALARM),
+    Row(State.ACTIVE, Reason.GONE_BEFORE, State.STANDBY, "shadow.standby"),
     Row(State.ACTIVE, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),
 )
 

@@ -5,8 +5,6 @@ import pytest
 from shadowd.core.actions import Inspect, MakeClaim, Observe, StopPair, WriteNotice
 from shadowd.core.cell import Cell
 from shadowd.core.events import Inspected, Launched, NoticeAnswered
-from shadowd.core.guard import Guard
-from shadowd.core.lease import Reign
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import (
@@ -17,7 +15,6 @@ from shadowd.core.values import (
     NoticeKind,
     Problem,
     Protection,
-    Seconds,
     Unknown,
 )
 from tests.core import phases
@@ -207,17 +204,3 @@ def test_the_shadow_rests_while_its_guard_works() -> None:
     assert shadow.deadline() == NEVER
     assert shadow.tick(seat.now) == ()
     assert shadow.step(observed(seat.now), seat.now) == ()
-
-
-def test_a_guard_that_is_not_done_relieves_nobody() -> None:
-    """Without an outcome and without a launch to resume nothing follows."""
-    seat = Seat()
-    guard = Guard(
-        timing(),
-        Reign.begun(Epoch(1), "n", Seconds(9), seat.now),
-        policy(has_scheduler=False),
-        now=seat.now,
-    )
-    assert seat.cell._shadow.relieve(guard, seat.now) == ()
-    assert guard.step(observed(seat.now), seat.now) == ()
-    assert seat.state is State.STANDBY

@@ -289,6 +289,16 @@ def test_the_lease_is_never_shortened() -> None:
     assert guard.lease.ends == 1100
 
 
+def test_an_answer_that_nobody_awaits_is_dropped() -> None:
+    """The same round twice is used once."""
+    guard = guard_of(Seconds(100), Instant(1000), now=Instant(1000))
+    guard.tick(Instant(1000))
+    ours = ledger(confirmed(1, host=HERE, nonce="n"))
+    guard.step(observed(1000, ledger=ours), Instant(1000))
+    assert guard.step(observed(1000, ledger=ledger(record(9))), Instant(1000)) == ()
+    assert guard.duty is Duty.GUARD
+
+
 # --- the lock of a claim -----------------------------------------------------------------------------
 
 

@@ -1,18 +1,17 @@
 """The lease: dated early, never shortened, kept over a restart of the daemon, and tried without a record."""
 
-from shadowd.core.actions import Observe, StopPair
+from shadowd.core.actions import Inspect, Observe, StopPair
 from shadowd.core.events import Inspected
 from shadowd.core.guard import Guard
 from shadowd.core.lease import Lease, Reign
+from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.values import (
     Epoch,
-    ExitKind,
     Instant,
     KeptLease,
     NoticeKind,
-    PairView,
     Seconds,
 )
 from tests.core import phases
@@ -126,7 +125,7 @@ def test_a_lease_that_ended_meanwhile_ends_the_master_at_once() -> None:
     assert seat.times(StopPair) == [BEGINNING]
     assert (State.ACTIVE, Reason.LEASE_OVER, State.STANDBY) in seat.rows
     seat.run(1)
-    assert seat.world.records[ONE].outcome is NoticeKind.DIED
+    assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
 
 
 def test_a_master_that_beats_lives_on_over_a_restart() -> None:
@@ -250,15 +249,18 @@ def test_without_a_record_a_higher_claim_ends_it() -> None:
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
 
 
-def test_an_inspection_that_shows_the_end_of_a_launch() -> None:
-    """A kept lease, a listing that is late: how it ended is decided by what the listing says."""
-    reign = Reign.recalled(kept(BEGINNING + 50))
-    guard = Guard(timing(), reign, policy(has_scheduler=False), now=BEGINNING)
-    guard.begin(BEGINNING)
-    guard.step(Inspected(ONE, PairView(ExitKind.UNSEEN, None, None, 0)), BEGINNING)
-    now = Instant(BEGINNING + 1)
-    guard.step(observed(now, ledger=ledger(confirmed(1, host=HERE))), now)
-    assert guard.outcome is NoticeKind.DIED
+def test_a_record_of_which_nothing_runs_is_dropped_in_silence() -> None:
+    """The listing tells what is to be closed; nobody stands back, and nobody is alarmed."""
+    seat = back(confirmed(1, host=HERE), ends=BEGINNING - 50, alive=False)
+    seat.tick()
+    inspect = next(action for action in seat.pending if isinstance(action, Inspect))
+    seat.pending.remove(inspect)
+    seat.step(seat.world.perform(HERE, inspect, seat.now))
+    assert seat.kept is None
+    seat.run(3)
+    assert (State.ACTIVE, Reason.GONE_BEFORE, State.STANDBY) in seat.rows
+    assert seat.world.records[ONE].outcome is NoticeKind.DIED
+    assert Reason.BACKING_OFF not in seat.reasons
 
 
 def test_a_listing_that_comes_after_the_lease_tells_what_ended() -> None:
@@ -270,3 +272,15 @@ def test_a_listing_that_comes_after_the_lease_tells_what_ended() -> None:
     seat.step(seat.world.perform(HERE, Observe(), seat.now))
     seat.run(30)
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
+
+
+def test_a_launch_whose_claim_cannot_be_read_is_guarded_until_it_can() -> None:
+    """The bidder could not go on with it; its lease is enforced meanwhile."""
+    seat = back(record(1, NoticeKind.LAUNCHING, host=HERE), ends=BEGINNING + 50)
+    claim = seat.world.records[ONE].claim
+    seat.world.records[ONE] = EpochRecord(ONE, UNREADABLE, frozenset({NoticeKind.LAUNCHING}))
+    seat.run(10)
+    assert seat.state is State.ACTIVE
+    seat.world.records[ONE] = EpochRecord(ONE, claim, frozenset({NoticeKind.LAUNCHING}))
+    seat.run(2)
+    assert seat.state is not State.ACTIVE or seat.world.records[ONE].confirmed

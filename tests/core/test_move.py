@@ -233,6 +233,9 @@ def test_a_launch_of_which_nobody_knows_is_looked_up() -> None:
     ending.by_itself(GONE)
     ending.step(observed(2, ledger=UNREADABLE), Instant(2))
     assert (ending.outcome, ending.deadline()) == (None, 3)
+    ending.tick(Instant(3))
+    ending.step(observed(3), Instant(3))
+    assert ending.outcome is NoticeKind.FAILED
 
 
 def test_another_masters_move_is_not_ours() -> None:

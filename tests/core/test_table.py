@@ -363,6 +363,13 @@ def kept_launch() -> Seat:
     return seat
 
 
+def kept_by_nobody() -> Seat:
+    """Return a seat whose daemon comes back to a lease of which nothing runs any more."""
+    seat = Seat(kept=KeptLease(Epoch(1), "alpha-1", Seconds(741), Instant(BEGINNING + 99)))
+    seat.run(3)
+    return seat
+
+
 def not_closed() -> Seat:
     """Return a seat that cannot write the outcome of the master that it starts again."""
     seat = Seat(policy=policy(restart_limit=1))
@@ -423,6 +430,7 @@ WALKS[S.ACTIVE, Reason.EPOCH_CLOSED] = then(
     phases.active, lambda seat: seat.world.note(seat.cell.snapshot().epoch, NoticeKind.DIED), a_second
 )
 WALKS[S.ACTIVE, Reason.RESUMED] = kept_launch
+WALKS[S.ACTIVE, Reason.GONE_BEFORE] = kept_by_nobody
 WALKS[S.ACCOUNTING, Reason.BEAT_MOVED] = then(phases.accounting, moved_without_an_answer)
 
 

@@ -123,7 +123,7 @@ def test_an_epoch_that_somebody_closed_ends_the_reign() -> None:
 def test_a_lost_record_that_was_never_seen_cannot_be_linked_again() -> None:
     """A daemon that starts into an emptied directory has only its lease, and says so once."""
     seat = Seat(World(), kept=guarding().kept)
-    seat.world.pairs[OURS] = Pair()
+    seat.world.pairs[OURS], seat.world.nonces[OURS] = Pair(), "alpha-1"
     seat.run(20, masters_beat=True)
     assert seat.times(RestoreClaim) == []
     assert len(seat.heard("ledger.doubt")) == 1
