@@ -41,16 +41,16 @@ class Redis:
             root,
             command=self.command,
             more=(
-                f'[cell.health]\ncommand = ["{root}/{{host}}/well"]\ninterval = 0.5\ntimeout = 2\n'
+                f'[cell.health]\ncommand = ["{root}/well-{{host}}"]\ninterval = 0.5\ntimeout = 2\n'
                 f"[cell.probe]\nport = {self.port}\naddresses = {{ {known} }}\n"
             ),
         ).create()
         (self.cell.shared / "data").mkdir()
 
     def command(self, host: str) -> tuple[str, ...]:
-        """Return a host's command, and leave its health command beside it."""
+        """Return a host's command, and leave its health command outside its home: it is no master."""
         home = self.cell.root / host
-        well = home / "well"
+        well = self.cell.root / f"well-{host}"
         well.write_text(f'#!/bin/sh\n[ "$({CLI} -h {ADDRESSES[host]} -p {self.port} ping)" = PONG ]\n')
         well.chmod(0o755)
         options = {
