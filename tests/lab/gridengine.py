@@ -167,6 +167,8 @@ class Cell:
             self.unswap(program)
         for host in self.hosts:
             host.cable(plugged=True)
+            # What a daemon keeps on its host for its successor is of the cell that was.
+            shutil.rmtree(host.path("/run/shadowd"), ignore_errors=True)
 
     def stop_all(self) -> None:
         """Kill whatever runs on the hosts, with SIGKILL, so that no clean exit leaves a ``lock``."""
