@@ -120,7 +120,8 @@ def as_text(story: Story, now: float) -> str:
     if not story.chapters:
         return f"cell {story.cell}: nothing was ever claimed"
     shown = len(story.chapters)
-    which = f"the last {shown} of {story.total} epochs" if shown < story.total else f"{shown} epochs"
+    every = "1 epoch" if shown == 1 else f"{shown} epochs"
+    which = f"the last {shown} of {story.total} epochs" if shown < story.total else every
     lines = [f"cell {story.cell}: {which}, newest last; times are those of the hosts named"]
     for chapter in story.chapters:
         lines += ["", *_told(chapter, now, newest=chapter is story.chapters[-1])]
