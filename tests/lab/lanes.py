@@ -22,7 +22,7 @@ QUICK: dict[str, float | str] = {
     "beat_interval": 1,
     "probe_timeout": 1,
     "io_timeout": 2,
-    "launch_timeout": 30,
+    "launch_timeout": 90,
     "guard_interval": 0.3,
     "notice_interval": 0.3,
     "retry_after": 1,
@@ -58,7 +58,7 @@ class Lane:
         ]
         return sorted(found, key=lambda pair: pair[1])
 
-    def wait_confirmed(self, count: int, seconds: float = 60) -> str:
+    def wait_confirmed(self, count: int, seconds: float = 150) -> str:
         """Wait for that many confirmed masters in all; return the host of the last."""
         self.wait(lambda: len(self.confirmed()) >= count, seconds, f"{count} confirmed masters")
         return self.confirmed()[-1][0]

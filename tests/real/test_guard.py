@@ -20,7 +20,7 @@ from tests.lab.masters import Masters
 from tests.lab.processes import alive, wait_for
 from tests.lab.pulse import Pulse
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(500)]
 
 PLAN = ("B", "ABABAB", "ABABA", "ABABA", "ABAB")
 """What each lane does: A freezes the master, B the master and its guard; at least ten of each.
