@@ -131,7 +131,7 @@ class RealStage:
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._daemons = {host.short: Ours(cell, host, dict(QUICK)) for host in cell.hosts}
+        self._daemons = {host.short: Ours(cell, host, {**QUICK, "launch_timeout": 30}) for host in cell.hosts}
         self.hosts: Sequence[str] = tuple(self._daemons)
         self.spool = cell.spool
 
