@@ -240,11 +240,6 @@ def a_second(seat: Seat) -> None:
     seat.run(1)
 
 
-def a_lease(seat: Seat) -> None:
-    """Let a lease pass without a beat."""
-    seat.run(742)
-
-
 S = State
 WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
     (S.STANDBY, Reason.SILENT): then(phases.stale),
@@ -286,8 +281,8 @@ WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
     (S.ACTIVE, Reason.SHUT_DOWN_HERE): then(
         phases.active, change(lock=FOREIGN), master(lambda pair: setattr(pair, "master", ExitKind.UNSEEN))
     ),
-    (S.ACTIVE, Reason.SUPERSEDED): then(phases.active, appears(9), a_second),
-    (S.ACTIVE, Reason.LEASE_OVER): then(phases.active, a_lease),
+    (S.ACTIVE, Reason.SUPERSEDED): then(phases.active, appears(9), lambda seat: seat.run(1)),
+    (S.ACTIVE, Reason.LEASE_OVER): then(phases.active, lambda seat: seat.run(742)),
 }
 
 
