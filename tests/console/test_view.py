@@ -1,7 +1,6 @@
 """The projection and its verdicts, from files as several hosts leave them."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -209,7 +208,7 @@ def test_a_daemon_that_does_not_run_is_critical(made: HandMade) -> None:
     """The local record's process must live and be a shadowd of this boot."""
     made.local("h2", boot_id="another")
     assert verdicts(look(made)) == {"daemon": "CRITICAL"}
-    made.local("h2", pid=os.getppid())
+    made.local("h2", pid=1)
     assert verdicts(look(made)) == {"daemon": "CRITICAL"}
     (made.runtime / "default@h2.state.json").unlink()
     assert verdicts(look(made)) == {"daemon": "CRITICAL"}
