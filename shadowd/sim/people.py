@@ -6,7 +6,7 @@ What a person did, a person undoes: whoever shut a master down wants one again l
 from random import Random
 
 from shadowd.core.events import TakeoverAsked
-from shadowd.core.values import Lock, LockKind, NoticeKind, Pause, Seconds
+from shadowd.core.values import Host, Lock, LockKind, NoticeKind, Pause, Seconds
 from shadowd.sim.host import SimHost
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Kind, Strike
@@ -23,6 +23,10 @@ class People(Repairs):
         super().__init__(world, random)
         self._touched = False
         """Somebody keeps failover off with a lock of his own."""
+
+    def meddled(self, host: Host) -> None:
+        """Note that something on this host had a hand in the cell, past every claim."""
+        self._note(Kind.STRAY, host)
 
     def _shutdown(self, _host: SimHost, _strike: Strike) -> Repair | None:
         masters = [master for master in self._world.masters() if master.serving]

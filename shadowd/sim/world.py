@@ -48,7 +48,7 @@ class World:
         timing: Timing | None = None,
         make: Maker = real_machines,
         runtime: Callable[[SimHost], Daemon] = Whole,
-        kind: type[SimHost] = SimHost,
+        kind: Callable[..., SimHost] = SimHost,
     ) -> None:
         names = tuple(Host(name) for name in hosts)
         self.timeline = Timeline()
