@@ -55,8 +55,10 @@ Becoming master
         and the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
-    7.  Account for everyone who might be running. ``accounts``; whom only time has settled is fenced
-        where the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
+    7.  Account for everyone who might be running; what passed while this host could not look counts for
+        nobody's end, for there may have been a pause that it never saw. ``accounts``, ``memory``; whom only
+        time has settled is fenced where the cell has a fence, one by one, after all waiting and before the
+        lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
         For a master that writes no heartbeat the guard beats, and a mark of a shutdown ends it. ``beating``

@@ -30,7 +30,8 @@ class Silence:
     """
 
     def __init__(self, check_interval: Seconds, *, unknown_counts: bool = False) -> None:
-        self._longest = Seconds(2 * check_interval)
+        self.longest = Seconds(2 * check_interval)
+        """An interval longer than this between two reads was our own outage."""
         self._unknown_counts = unknown_counts
         self._issued: Instant | None = None
         self._completed: Instant | None = None
@@ -51,7 +52,7 @@ class Silence:
         if shown == self._shown:
             if self._completed is not None:
                 interval = Seconds(reading.completed - self._completed)
-                self.total = Seconds(self.total + (interval if interval <= self._longest else 0))
+                self.total = Seconds(self.total + (interval if interval <= self.longest else 0))
             self._completed = reading.completed
             return Change.SAME
         change = Change.FIRST if self._shown is None else Change.MOVED

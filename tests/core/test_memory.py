@@ -219,3 +219,17 @@ def test_accounts_are_asked_of_the_memory() -> None:
     assert (account.epoch, account.host) == (3, THERE)
     assert account.until == pytest.approx(BEGINNING + 60 + 117)
     assert fresh.unsettled(own=Epoch(3), step_down=Seconds(15), now=BEGINNING) == ()
+
+
+def test_an_outage_of_ours_may_have_hidden_a_pause() -> None:
+    """The guard counted it as a beat: its lease may run from the end of what we did not see."""
+    memory = Memory(Silence(Seconds(60)), now=Instant(1000))
+    guarded = ledger(confirmed(1))
+    memory.absorb(observed(1000, ledger=guarded))
+    memory.absorb(observed(1100, ledger=guarded))
+    (before,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1100))
+    memory.absorb(observed(1300, ledger=guarded, pause=UNREADABLE))
+    memory.absorb(observed(1310, ledger=guarded))
+    (after,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1310))
+    assert after.until - before.until == 310
+    assert memory.last_beat == 1000

@@ -263,3 +263,23 @@ class Storm(RuleBasedStateMachine):
 
 TestStorm = Storm.TestCase
 TestStorm.settings = settings(max_examples=25, stateful_step_count=25)
+
+
+def test_a_host_that_slept_through_a_pause() -> None:
+    """Its guard kept a silent master alive by the pause; whoever did not see it waits for the lease anew."""
+    cluster = Cluster()
+    cluster.begin((1.0, 1.0, 1.0))
+    cluster.calm(1.0)
+    for pair in cluster.world.pairs.values():
+        pair.beating = False
+    sleeper = cluster.machines[HOSTS[0]]
+    sleeper.now = max(sleeper.now, sleeper.clock(cluster.time))
+    cluster.take(sleeper, sleeper.cell.step(TakeoverAsked("eve"), sleeper.now))
+    sleeper.frozen = True
+    cluster.world.pause = PAUSE
+    cluster.calm(200)
+    cluster.world.pause = None
+    sleeper.frozen = False
+    cluster.settle()
+    cluster.calm(400, lambda: len(cluster.launched) > 1)
+    assert len(list(cluster.masters(frozen=False))) <= 1

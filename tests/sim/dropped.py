@@ -49,7 +49,7 @@ def r1_long_intervals_count(patch: Patch) -> None:
 
     def begin(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        self._longest = inf
+        self.longest = inf
 
     patch.setattr(silence.Silence, "__init__", begin)
 
