@@ -24,6 +24,8 @@ COVERING = ("core", "runtime")
 """The tests whose coverage is measured."""
 MARK = "PYTEST_OWNER_OF_PROCESS"
 GRACE = 3.0
+EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
+"""How many examples hypothesis makes for one test; fewer in the quick run."""
 
 
 class Warmth(BaseModel):
@@ -45,7 +47,11 @@ for variable in list(os.environ):
 os.environ[MARK] = uuid.uuid4().hex
 
 settings.register_profile(
-    "person", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "person",
+    deadline=None,
+    max_examples=EXAMPLES,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("ci", settings.get_profile("person"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "person")

@@ -26,7 +26,8 @@ _NOBODY = frozenset(
         errno.ENONET,
     }
 )
-_BROKE_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
+_BROKE_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
+"""ENOTCONN: reset between the connection and the first word."""
 
 
 class Sign(Enum):
