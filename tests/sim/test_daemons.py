@@ -9,7 +9,7 @@ from shadowd.sim.host import SimHost
 from shadowd.sim.world import Line, World
 
 # Covered elsewhere: following each line would only make these stories slow.
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.no_cover, pytest.mark.long]
 
 ROUNDING = 0.001
 
