@@ -263,11 +263,16 @@ class Cluster:
             self.take(machine, machine.cell.tick(machine.now))
             assert machine.cell.deadline() > machine.now, "a busy loop"
 
-    def settle(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Answer all that can be answered at this moment, or until something is the case."""
+    def settle(self, until: Callable[[], bool] = lambda: False, *, only: Machine | None = None) -> None:
+        """Answer all that can be answered at this moment, or until something is the case.
+
+        ``only``: for this host alone, which goes on after it stood still: until its guard has looked two
+        masters may run, and nobody promises otherwise.
+        """
         for _ in range(TURNS):
             busy = False
-            for machine in [each for each in self.machines.values() if not each.frozen]:
+            awake = [each for each in self.machines.values() if not each.frozen and (only or each) is each]
+            for machine in awake:
                 for lane in self.open_lanes(machine):
                     busy = True
                     self.carry_out(machine, lane)

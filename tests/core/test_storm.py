@@ -115,6 +115,7 @@ class Storm(RuleBasedStateMachine):
             machine.frozen = False
             if tick_first:
                 self.cluster.tick(machine)
+            self.cluster.settle(only=machine)
             self.cluster.settle()
 
     @rule(host=hosts, done=st.booleans())
@@ -158,6 +159,7 @@ class Storm(RuleBasedStateMachine):
         self.cluster.world.lives += 1
         machine.frozen = machine.cut = False
         machine.begin(self.cluster.time)
+        self.cluster.settle(only=machine)
         self.cluster.settle()
 
     @rule(kind=st.sampled_from([ExitKind.FAILED, ExitKind.UNSEEN]), strays=st.integers(0, 1))
