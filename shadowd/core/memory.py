@@ -12,6 +12,8 @@ from shadowd.core.proofs import Proofs
 from shadowd.core.silence import Change, Silence
 from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, Unknown
 
+_SLOW = Seconds(30)
+"""Between two looks there may be a probe and a slow answer: that is no outage."""
 _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
 
@@ -133,7 +135,7 @@ class Memory:
         if isinstance(seen.pause, Unknown):
             return
         self._paused = seen.pause is not None
-        if self._read is not None and seen.completed - self._read > self.silence.longest:
+        if self._read is not None and seen.completed - self._read > self.silence.longest + _SLOW:
             self._saw_again = seen.completed
         self._read = max(seen.completed, self._read or seen.completed)
 
