@@ -19,7 +19,7 @@ from shadowd.core.values import (
     Lock,
     NoticeKind,
     PairView,
-    Pause,
+    PauseReading,
     ProbeOutcome,
     Unknown,
 )
@@ -75,8 +75,8 @@ class CellFiles(Protocol):
         """Read shadow_masters as canonical host names, in order."""
         ...
 
-    def read_pause(self) -> Pause | Unknown | None:
-        """Read the pause record; None where there is none."""
+    def read_pause(self) -> PauseReading:
+        """Read the pause record, and how many pauses there were."""
         ...
 
     def resident(self) -> int | None:

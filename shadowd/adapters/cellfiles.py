@@ -21,10 +21,10 @@ from typing import TypeVar
 
 from shadowd.adapters import lockfile, publish
 from shadowd.adapters.hostnames import HostNames, is_host_name
-from shadowd.adapters.pausefile import parse_pause
+from shadowd.adapters.pausefile import parse_pause, pauses_begun
 from shadowd.adapters.reading import list_dir, place, read_content, read_small
 from shadowd.adapters.resident import ResidentSearch
-from shadowd.core.values import Epoch, Host, Lock, LockKind, Pause, Problem, Unknown
+from shadowd.core.values import Epoch, Host, Lock, LockKind, PauseReading, Problem, Unknown
 
 _BEAT = re.compile(rb"[ \t\r\n]*([0-9]{1,20})[ \t\r\n]*")
 _BEAT_LIMIT = 128
@@ -131,22 +131,23 @@ class GridEngineFiles:
         path = self.paths.shadows
         return _read(path, _SHADOWS_LIMIT, lambda data: parse_shadows(data, self.names, str(path)))
 
-    def read_pause(self) -> Pause | Unknown | None:
-        """Read the pause record; None only where its directory, or the spool, is seen without it."""
+    def read_pause(self) -> PauseReading:
+        """Read the pause record; none only where its directory, or the spool, is seen without it."""
         path = self.paths.pause
-        listed = _is_listed(path)
-        if isinstance(listed, Unknown) and listed.problem is Problem.MISSING:
+        names = list_dir(self.paths.state, _MOST_ENTRIES)
+        if isinstance(names, Unknown) and names.problem is Problem.MISSING:
             if _is_listed(self.paths.state) is False:
-                return None
-            listed = _is_listed(path)  # the first record of anybody's makes the directory, just now
-        if isinstance(listed, Unknown):
-            return listed
-        if not listed:
-            return None
+                return PauseReading(None, 0)
+            names = list_dir(self.paths.state, _MOST_ENTRIES)  # somebody made it just now
+        if isinstance(names, Unknown):
+            return PauseReading(names, None)
+        begun = pauses_begun(names)
+        if path.name not in names:
+            return PauseReading(None, begun)
         pause = _read(path, _PAUSE_LIMIT, lambda data: parse_pause(data, str(path)), fresh=True)
-        if isinstance(pause, Unknown) and pause.problem is Problem.MISSING:
-            return None if _is_listed(path) is False else pause
-        return pause
+        if isinstance(pause, Unknown) and pause.problem is Problem.MISSING and _is_listed(path) is False:
+            return PauseReading(None, begun)
+        return PauseReading(pause, begun)
 
     def resident(self) -> int | None:
         """Return the pid of a live master of this cell here that no epoch of ours started."""

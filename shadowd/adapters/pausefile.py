@@ -11,25 +11,35 @@ passed.
 
 Written like a claim (one of two who pause at once is told of the other), or replaced whole when that is
 wanted: the daemons list the directory before they read, so that either is seen at the next look (NFS.md).
+
+Before a pause there is its number, a file ``paused.<number>`` beside it that nobody takes away: a pause
+renews the lease of a silent master (PROTOCOL rule 9), and a host that slept through all of it must still be
+able to tell. A record that somebody wrote by hand has no number. It stops bids, and renews nothing.
 """
 
+import contextlib
 import json
 import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
 from shadowd.adapters.publish import create_file, make_directories, private_name, replace_file
-from shadowd.adapters.reading import list_dir, unreadable
+from shadowd.adapters.reading import list_dir, read_small, unreadable
 from shadowd.core.values import Pause, Problem, Unknown
 
 _LONGEST_TEXT = 1000
+_LIMIT = 16 * 1024
+_NUMBER = re.compile(r"paused\.([1-9][0-9]{0,17})")
 _MOST_ENTRIES = 10_000
 
 
 def parse_pause(data: bytes, subject: str) -> Pause | Unknown:
     """Read ``{"who": text, "why": text, "until": Unix seconds or null}``; other keys are let be.
 
-    ``since`` (Unix seconds) may be there for people; a wrong one is none.
+    ``since`` (Unix seconds) may be there for people; a wrong one is none. So it is with ``number``.
     """
     if not data.strip():
         return Unknown(Problem.EMPTY, subject)
@@ -42,12 +52,17 @@ def parse_pause(data: bytes, subject: str) -> Pause | Unknown:
     who, why, until = record.get("who"), record.get("why"), record.get("until")
     if not isinstance(who, str) or not isinstance(why, str):
         return Unknown(Problem.GARBAGE, subject, '"who" and "why" must be texts')
-    if until is None:
-        return Pause(_harmless(who), _harmless(why), None, _seconds(record.get("since")))
     wall = _seconds(until)
-    if wall is None:
+    if wall is None and until is not None:
         return Unknown(Problem.GARBAGE, subject, '"until" must be Unix seconds or null')
-    return Pause(_harmless(who), _harmless(why), wall, _seconds(record.get("since")))
+    number = record.get("number")
+    known = number if isinstance(number, int) and not isinstance(number, bool) else 0
+    return Pause(_harmless(who), _harmless(why), wall, _seconds(record.get("since")), known)
+
+
+def pauses_begun(names: Iterable[str]) -> int:
+    """Return how many pauses there were, by the names in the directory of the record."""
+    return max((int(match[1]) for name in names if (match := _NUMBER.fullmatch(name))), default=0)
 
 
 def encode_pause(pause: Pause) -> bytes:
@@ -57,6 +72,7 @@ def encode_pause(pause: Pause) -> bytes:
         "why": _harmless(pause.why),
         "since": pause.since_wall,
         "until": pause.until_wall,
+        "number": pause.number,
     }
     return json.dumps(record).encode("ascii") + b"\n"
 
@@ -64,15 +80,22 @@ def encode_pause(pause: Pause) -> bytes:
 def write_pause(path: Path, pause: Pause, host: str, *, replace: bool) -> Pause | Unknown:
     """Put the pause there and return the one that lies there now: another's, unless ``replace``.
 
-    Makes the directory of this project's records where it is missing, never the spool.
+    It gets the next number. Makes the directory of this project's records where that is missing.
     """
-    data = encode_pause(pause)
     try:
         make_directories(path.parent)
     except OSError as error:
         return unreadable(path.parent, error)
+    there = read_small(path, _LIMIT)
+    if not replace and not (isinstance(there, Unknown) and there.problem is Problem.MISSING):
+        return there if isinstance(there, Unknown) else parse_pause(there, str(path))
+    number = _take_number(path.parent, pause, host)
+    if isinstance(number, Unknown):
+        return number
+    numbered = changed(pause, number=number)
+    data = encode_pause(numbered)
     if replace:
-        return replace_file(path, data) or pause
+        return replace_file(path, data) or numbered
     found = create_file(path, data, private=private_name("tmp", host))
     return found if isinstance(found, Unknown) else parse_pause(found, str(path))
 
@@ -91,6 +114,25 @@ def remove_pause(path: Path) -> Unknown | None:
         return None
     detail = failure.strerror if failure else "it is still there"
     return Unknown(Problem.UNREADABLE, str(path), f"could not be removed: {detail}")
+
+
+def _take_number(directory: Path, pause: Pause, host: str) -> int | Unknown:
+    """Make the number of the next pause ours alone, and take the lower ones away."""
+    names = list_dir(directory, _MOST_ENTRIES)
+    if isinstance(names, Unknown):
+        return names
+    number, ours = pauses_begun(names), encode_pause(pause)
+    made: bytes | Unknown = b""
+    while made != ours:
+        number += 1
+        made = create_file(directory / f"paused.{number}", ours, private=private_name("tmp", host))
+        if isinstance(made, Unknown):
+            return made
+    for name in names:
+        if _NUMBER.fullmatch(name):
+            with contextlib.suppress(OSError):
+                (directory / name).unlink()
+    return number
 
 
 def _seconds(value: object) -> float | None:

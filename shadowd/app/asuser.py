@@ -10,7 +10,7 @@ from shadowd.adapters.genericfiles import BeatFile
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, Pause, Unknown
+from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, PauseReading, Unknown
 from shadowd.ports import CellFiles, ClaimLog
 
 
@@ -41,7 +41,7 @@ class FilesAs:
         become(self.user)
         return self.files.read_shadows()
 
-    def read_pause(self) -> Pause | Unknown | None:
+    def read_pause(self) -> PauseReading:
         """Read as the user."""
         become(self.user)
         return self.files.read_pause()

@@ -18,7 +18,7 @@ from shadowd.cli.takeover import asker
 from shadowd.config.light import LightCell, light_settings
 from shadowd.console.deadline import run_all
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Host, Pause, Seconds, Unknown
+from shadowd.core.values import Host, PauseReading, Seconds, Unknown
 from shadowd.errors import CellError, ShadowdError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Site(NamedTuple):
     path: Path
     """The pause file."""
     owner: str
-    read: Callable[[], Pause | Unknown | None]
+    read: Callable[[], PauseReading]
     paths: "CellPaths"
     ledger: Callable[[], Ledger | Unknown]
     own: Callable[[], Host]

@@ -87,7 +87,7 @@ def _write(site: Site, wanted: Pause, *, replace: bool) -> Pause:
     found = write_pause(site.path, wanted, who().partition("@")[2], replace=replace)
     if isinstance(found, Unknown):
         raise refused(site, found)
-    seen = site.read()
+    seen = site.read().pause
     if isinstance(seen, Unknown):
         raise refused(site, seen)
     if seen is None:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _remove(site: Site) -> tuple[Path, Pause | Unknown | None]:
     from shadowd.adapters.pausefile import remove_pause
 
-    before = site.read()
+    before = site.read().pause
     problem = None if before is None else remove_pause(site.path)
     if problem is not None:
         raise refused(site, problem)

@@ -103,7 +103,7 @@ def read_shared(cell: LightCell) -> Shared:
         beat_wall=_modified(paths.beat),
         active=files.read_active(),
         shadows=files.read_shadows(),
-        pause=files.read_pause(),
+        pause=files.read_pause().pause,
         hosts=records.read_hosts(paths.state / "hosts"),
         fence=_fence(cell.fence) if cell.fence else None,
     )

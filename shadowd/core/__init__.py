@@ -55,20 +55,19 @@ Becoming master
         and the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
-    7.  Account for everyone who might be running; what passed while this host could not look counts for
-        nobody's end, for there may have been a pause that it never saw. ``accounts``, ``memory``; whom only
-        time has settled is fenced where the cell has a fence, one by one, after all waiting and before the
-        lock. ``fencing``, ``proofs``
+    7.  Account for everyone who might be running, ``accounts``; whom only time has settled is fenced where
+        the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
         For a master that writes no heartbeat the guard beats, and a mark of a shutdown ends it. ``beating``
 
 Guarding
     9.  The master lives while its beat is read back advanced within its lease, or a pause is; the end of a
-        pause counts as a beat for every shadow. It binds before ``started`` is written, for whoever lists
-        that waits for it alone. The lease is kept on this host, and a daemon that starts anew enforces it
-        before it reads anything shared; without that record its master is on trial. ``lease``,
-        ``guard``, ``launching``, ``memory``
+        pause counts as a beat for every shadow. Pauses are numbered, so that it does so for a host too that
+        slept through the pause; one without a number renews no lease. The lease binds before ``started`` is
+        written, for whoever lists that waits for it alone. It is kept on this host, and a daemon that starts
+        anew enforces it before it reads anything shared; without that record its master is on trial.
+        ``lease``, ``guard``, ``launching``, ``memory``
     10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
         does another host in act_qmaster, read twice, if a master answers there; else our name is written
         again. ``guard``, ``upkeep``

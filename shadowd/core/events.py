@@ -36,6 +36,8 @@ class Observed:
     resident: int | None
     """Pid of a live master of this cell on this host that carries no epoch of ours; else None."""
     completed: Instant
+    pauses: int | None = 0
+    """How many pauses the cell has had; None where that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

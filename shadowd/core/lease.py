@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from shadowd.core.events import Observed
 from shadowd.core.timing import Timing
-from shadowd.core.values import Claim, Epoch, Instant, KeptLease, Seconds, Unknown
+from shadowd.core.values import Claim, Epoch, Instant, KeptLease, Pause, Seconds
 
 
 class Lease:
@@ -50,7 +50,7 @@ class Lease:
                 self.ends = max(self.ends, Instant(self._unmoved + self._length))
             self._beat = beat
             self._unmoved = seen.beat.issued
-        if seen.pause is not None and not isinstance(seen.pause, Unknown):
+        if isinstance(seen.pause, Pause) and seen.pause.counted(seen.pauses):
             self.ends = max(self.ends, Instant(seen.listed + self._length))
         return self.ends > before
 

@@ -12,8 +12,6 @@ from shadowd.core.proofs import Proofs
 from shadowd.core.silence import Change, Silence
 from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, Unknown
 
-_SLOW = Seconds(30)
-"""Between two looks there may be a probe and a slow answer: that is no outage."""
 _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
 
@@ -36,23 +34,13 @@ class Memory:
         self._beat_at_end: int | None = None
         self._overtaken = False
         self._paused = False
-        self._read: Instant | None = None
-        """Completion of the last round that told whether there is a pause."""
-        self._saw_again = now
-        """When this host could look again after its last outage; its own beginning before the first."""
+        self._pauses: int | None = None
+        """How many pauses the cell had had by the last round that told."""
 
     @property
     def last_beat(self) -> Instant:
         """When the beat was seen to change last; our own beginning before the first read (rule 2)."""
         return self.silence.changed if self.silence.changed is not None else self._began
-
-    @property
-    def _last_sign(self) -> Instant:
-        """From when on a guard may have had no reason to keep its master alive, as far as was seen here.
-
-        In an outage of ours there may have been a pause, which counts as a beat for the guard (rule 9).
-        """
-        return max(self.last_beat, self._saw_again)
 
     def absorb(self, seen: Observed) -> Change:
         """Take in one full round."""
@@ -111,7 +99,7 @@ class Memory:
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""
         return unsettled(
-            self.ledger, own=own, seen=self._seen, last_beat=self._last_sign, step_down=step_down, now=now
+            self.ledger, own=own, seen=self._seen, last_beat=self.last_beat, step_down=step_down, now=now
         )
 
     def _ended_as(self, kinds: frozenset[NoticeKind]) -> bool:
@@ -129,15 +117,18 @@ class Memory:
         return last is not None and not isinstance(last.claim, Unknown) and last.claim.host == named
 
     def _follow_pause(self, seen: Observed) -> None:
-        """Count the end of a pause as a beat: it renewed the guard's lease like one (rule 9)."""
-        if seen.pause is None and self._paused:
+        """Count the end of a pause as a beat: it renewed the guard's lease like one (rule 9).
+
+        One that came and went between two looks of this host, while it slept or the mount hung, shows in the
+        number of pauses.
+        """
+        missed = self._pauses is not None and seen.pauses not in (self._pauses, None)
+        if missed or (seen.pause is None and self._paused):
             self.silence.restart(seen.completed)
-        if isinstance(seen.pause, Unknown):
-            return
-        self._paused = seen.pause is not None
-        if self._read is not None and seen.completed - self._read > self.silence.longest + _SLOW:
-            self._saw_again = seen.completed
-        self._read = max(seen.completed, self._read or seen.completed)
+        if seen.pauses is not None:
+            self._pauses = seen.pauses
+        if not isinstance(seen.pause, Unknown):
+            self._paused = seen.pause is not None
 
     def _compare_with_end(self, beat: int) -> None:
         if not self._closed:

@@ -8,7 +8,7 @@ fields named ``wall`` are for people (PROTOCOL rule 3).
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Seconds = NewType("Seconds", float)
 Instant = NewType("Instant", float)
@@ -157,6 +157,21 @@ class Pause:
     until_wall: float | None
     """When it was meant to end; nothing ends it but a person (PROTOCOL rule 3)."""
     since_wall: float | None = None
+    number: int = 0
+    """The how many-th of the cell it is; 0 where somebody wrote the file by hand."""
+
+    def counted(self, begun: int | None) -> bool:
+        """Tell whether it is the last that has begun, so that whoever looks later will know of it."""
+        return self.number > 0 and self.number == begun
+
+
+class PauseReading(NamedTuple):
+    """The pause record as last read, and how many pauses the cell has had."""
+
+    pause: Pause | Unknown | None
+    """None: there is none."""
+    begun: int | None
+    """None: not known."""
 
 
 class LockKind(Enum):

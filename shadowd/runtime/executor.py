@@ -206,16 +206,19 @@ class Executor:
         issued = now()
         value = files.read_beat()
         beat = BeatReading(value, issued, now())
+        active, shadows = files.read_active(), files.read_shadows()
+        pause, pauses = files.read_pause()
         return Observed(
             listed=listed,
             ledger=ledger,
             lock=lock,
             beat=beat,
-            active=files.read_active(),
-            shadows=files.read_shadows(),
-            pause=files.read_pause(),
+            active=active,
+            shadows=shadows,
+            pause=pause,
             resident=files.resident(),
             completed=now(),
+            pauses=pauses,
         )
 
     def _claim(self, action: MakeClaim) -> ClaimAnswered:

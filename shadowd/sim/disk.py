@@ -24,6 +24,7 @@ from shadowd.core.values import (
     LockKind,
     NoticeKind,
     Pause,
+    PauseReading,
     Problem,
     Seconds,
     Unknown,
@@ -95,6 +96,8 @@ class Disk:
         self.shadows: tuple[Host, ...] | Problem = tuple(shadows)
         self.active: Host | Problem = self.shadows[0]
         self.pause: Pause | Problem | None = None
+        self.pauses = 0
+        """How many pauses there were."""
         self.published: dict[Host, bytes] = {}
         self.claims: dict[Epoch, Claim] = {}
         self.notices: dict[Epoch, frozenset[NoticeKind]] = {}
@@ -165,9 +168,20 @@ class Disk:
         """Advance the counter, as a master does; one that cannot be read begins anew."""
         self.beat = self.beat % 99999 + 1 if isinstance(self.beat, int) else 1
 
-    def read(self, name: str) -> int | Host | tuple[Host, ...] | Pause | Unknown | None:
+    def begin_pause(self, why: str) -> None:
+        """Pause failover, as `shadowd pause` does."""
+        self.pauses += 1
+        self.pause = Pause("a person", why, None, number=self.pauses)
+
+    def read_pause(self) -> PauseReading:
+        """Return the pause record."""
+        if isinstance(self.pause, Problem):
+            return PauseReading(Unknown(self.pause, "pause"), None)
+        return PauseReading(self.pause, self.pauses)
+
+    def read(self, name: str) -> int | Host | tuple[Host, ...] | Unknown:
         """Return one of the plain files as a value."""
-        value: int | Host | tuple[Host, ...] | Pause | Problem | None = getattr(self, name)
+        value: int | Host | tuple[Host, ...] | Problem = getattr(self, name)
         return Unknown(value, name) if isinstance(value, Problem) else value
 
 

@@ -78,7 +78,7 @@ class DiskFaults(Repairs):
         disk = self._world.disk
         reads: dict[Op, Callable[[], object]] = {
             Op.READ_LOCK: lambda: disk.lock,
-            Op.READ_PAUSE: lambda: disk.read("pause"),
+            Op.READ_PAUSE: disk.read_pause,
             Op.READ_SHADOWS: lambda: disk.read("shadows"),
         }
         return self._stale(host, strike, reads)

@@ -6,7 +6,7 @@ What a person did, a person undoes: whoever shut a master down wants one again l
 from random import Random
 
 from shadowd.core.events import TakeoverAsked
-from shadowd.core.values import Host, Lock, LockKind, NoticeKind, Pause, Seconds
+from shadowd.core.values import Host, Lock, LockKind, NoticeKind, Seconds
 from shadowd.sim.host import SimHost
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Kind, Strike
@@ -86,7 +86,7 @@ class People(Repairs):
 
     def _pause(self, _host: SimHost, _strike: Strike) -> Repair:
         disk = self._world.disk
-        disk.pause = Pause("a person", "maintenance", None)
+        disk.begin_pause("maintenance")
         return lambda: setattr(disk, "pause", None)
 
     def _takeover(self, host: SimHost, _strike: Strike) -> None:

@@ -17,7 +17,7 @@ from shadowd.core.values import (
     KeptLease,
     Lock,
     NoticeKind,
-    Pause,
+    PauseReading,
     ProbeOutcome,
     Unknown,
 )
@@ -83,9 +83,10 @@ class Seat(Processes):
             Op.READ_SHADOWS, lambda: cast("tuple[Host, ...] | Unknown", self.disk.read("shadows"))
         )
 
-    def read_pause(self) -> Pause | Unknown | None:
-        """Read the pause record."""
-        return self._do(Op.READ_PAUSE, lambda: cast("Pause | Unknown | None", self.disk.read("pause")))
+    def read_pause(self) -> PauseReading:
+        """Read the pause record, and how many there were."""
+        found = self._do(Op.READ_PAUSE, self.disk.read_pause)
+        return PauseReading(found, None) if isinstance(found, Unknown) else found
 
     def resident(self) -> int | None:
         """Return the pid of a master here that no claim started."""

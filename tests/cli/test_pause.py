@@ -6,6 +6,7 @@ import pwd
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,10 @@ def test_of_two_who_pause_at_once_one_is_told_of_the_other(tmp_path: Path) -> No
     """The file is created like a claim; what lies there is what counts."""
     path = tmp_path / "shadowd" / "pause.json"
     first, second = Pause("anna@a", "one", None, 1.0), Pause("eva@b", "two", 5.0, 2.0)
-    assert write_pause(path, first, "a", replace=False) == first
-    assert write_pause(path, second, "b", replace=False) == first
-    assert write_pause(path, second, "b", replace=True) == second
-    assert parse_pause(path.read_bytes(), "") == second
+    assert write_pause(path, first, "a", replace=False) == replace(first, number=1)
+    assert write_pause(path, second, "b", replace=False) == replace(first, number=1)
+    assert write_pause(path, second, "b", replace=True) == replace(second, number=2)
+    assert parse_pause(path.read_bytes(), "") == replace(second, number=2)
     assert remove_pause(path) is None
     assert remove_pause(path) is None
     assert remove_pause(tmp_path / "none" / "pause.json") is None

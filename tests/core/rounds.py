@@ -34,7 +34,7 @@ BEGINNING = Instant(1000.0)
 
 ABSENT = Lock(LockKind.ABSENT)
 FOREIGN = Lock(LockKind.FOREIGN)
-PAUSE = Pause("eve", "new disks", None)
+PAUSE = Pause("eve", "new disks", None, number=1)
 UNREADABLE = Unknown(Problem.UNREADABLE, "a file", "input/output error")
 
 RUNNING = PairView(ExitKind.RUNNING, 4711, None, 1)

@@ -1,5 +1,9 @@
 """The lease: dated early, never shortened, kept over a restart of the daemon, and tried without a record."""
 
+from dataclasses import replace
+
+import pytest
+
 from shadowd.core.actions import Inspect, Observe, StopPair
 from shadowd.core.events import Inspected
 from shadowd.core.guard import Guard
@@ -74,9 +78,16 @@ UNREADABLE_BEAT = reading(UNREADABLE, 30)
 def test_a_pause_that_was_read_counts_as_a_beat() -> None:
     """From the issue of the round that showed it."""
     lease = Lease(ONE, "n", Seconds(100), begins=Instant(0))
-    assert lease.renew(observed(50, pause=PAUSE))
+    assert lease.renew(observed(50, pause=PAUSE, pauses=1))
     assert lease.ends == 150
     assert not lease.renew(observed(60, pause=UNREADABLE))
+
+
+@pytest.mark.parametrize(("number", "pauses"), [(0, 0), (0, 3), (3, None), (2, 3), (4, 3)])
+def test_a_pause_that_a_sleeper_could_not_tell_of_renews_nothing(number: int, pauses: int | None) -> None:
+    """Written by hand, or put back from a backup: whoever misses it sees no higher number afterwards."""
+    lease = Lease(ONE, "n", Seconds(100), begins=Instant(0))
+    assert not lease.renew(observed(50, pause=replace(PAUSE, number=number), pauses=pauses))
 
 
 # --- kept over a restart -----------------------------------------------------------------------------

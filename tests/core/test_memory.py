@@ -221,15 +221,16 @@ def test_accounts_are_asked_of_the_memory() -> None:
     assert fresh.unsettled(own=Epoch(3), step_down=Seconds(15), now=BEGINNING) == ()
 
 
-def test_an_outage_of_ours_may_have_hidden_a_pause() -> None:
-    """The guard counted it as a beat: its lease may run from the end of what we did not see."""
+def test_a_pause_that_nobody_here_saw_counts_as_a_beat() -> None:
+    """The guard counted it as one: its lease may run from the end of what we did not see."""
     memory = Memory(Silence(Seconds(60)), now=Instant(1000))
     guarded = ledger(confirmed(1))
-    memory.absorb(observed(1000, ledger=guarded))
-    memory.absorb(observed(1100, ledger=guarded))
-    (before,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1100))
-    memory.absorb(observed(1300, ledger=guarded, pause=UNREADABLE))
-    memory.absorb(observed(1310, ledger=guarded))
-    (after,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1310))
-    assert after.until - before.until == 310
-    assert memory.last_beat == 1000
+    memory.absorb(observed(1000, ledger=guarded, pauses=4))
+    memory.absorb(observed(1060, ledger=guarded, pauses=4))
+    (before,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1060))
+    memory.absorb(observed(1120, ledger=guarded, pause=UNREADABLE, pauses=None))
+    assert memory.silence.total == 120
+    memory.absorb(observed(1180, ledger=guarded, pauses=5))
+    (after,) = memory.unsettled(own=None, step_down=Seconds(15), now=Instant(1180))
+    assert after.until - before.until == 180
+    assert memory.silence.total == 0

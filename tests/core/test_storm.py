@@ -5,6 +5,8 @@ shut down; people pause and ask. Each host has a clock of its own, up to one per
 hold is checked at every request and every start; when the storm is over, one master has to be left.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from shadowd.core.values import (
     NEVER,
     ExitKind,
     Host,
+    Pause,
     ProbeOutcome,
 )
 from tests.core.cluster import HOSTS, Cluster, Lane, Machine
@@ -30,6 +33,7 @@ from tests.core.rounds import (
     ABSENT,
     FOREIGN,
     PAUSE,
+    THERE,
 )
 from tests.core.world import Pair
 
@@ -206,9 +210,13 @@ class Storm(RuleBasedStateMachine):
         self.cluster.world.lock = ABSENT
 
     @rule(pause=st.sampled_from([None, PAUSE]))
-    def pause(self, pause: object) -> None:
+    def pause(self, pause: Pause | None) -> None:
         """Pause or resume."""
-        self.cluster.world.pause = pause  # type: ignore[assignment]
+        world = self.cluster.world
+        if pause is not None and world.pause is None:
+            world.pauses += 1
+            pause = replace(PAUSE, number=world.pauses)
+        world.pause = pause if world.pause is None or pause is None else world.pause
 
     @rule(host=hosts, event=st.sampled_from([Woken(), TakeoverAsked("eve")]))
     def ask(self, host: Host, event: Event) -> None:
@@ -285,3 +293,22 @@ def test_a_host_that_slept_through_a_pause() -> None:
     cluster.settle()
     cluster.calm(400, lambda: len(cluster.launched) > 1)
     assert len(list(cluster.masters(frozen=False))) <= 1
+
+
+def test_a_pause_between_two_looks() -> None:
+    """It renewed the lease of a silent master, which is cut off then; no shadow saw it: a number remains."""
+    cluster = Cluster()
+    cluster.begin((1.0, 1.0, 1.0))
+    cluster.calm(60)
+    for pair in cluster.world.pairs.values():
+        pair.beating = False
+    cluster.calm(75)
+    shadows = [machine for machine in cluster.machines.values() if machine.name != THERE]
+    seen = [machine.rounds[-1] for machine in shadows]
+    cluster.world.pause = PAUSE
+    cluster.calm(1.5)
+    cluster.world.pause = None
+    assert [machine.rounds[-1] for machine in shadows] == seen, "nobody saw it"
+    cluster.machines[THERE].cut = True
+    cluster.calm(400)
+    assert cluster.launched

@@ -111,6 +111,8 @@ class World:
     active: Host | Unknown = THERE
     shadows: tuple[Host, ...] | Unknown = (THERE, HERE, ELSEWHERE)
     pause: Pause | Unknown | None = None
+    pauses: int = 0
+    """How many there were."""
     resident: int | None = None
     probe: ProbeOutcome = ProbeOutcome.REFUSES
     pairs: dict[tuple[Host, Epoch], Pair] = field(default_factory=dict)
@@ -207,7 +209,9 @@ class World:
     def _observe(self, now: Instant) -> Observed:
         beat = BeatReading(self.beat, now, now)
         rest = (self.active, self.shadows, self.pause, self.resident)
-        return Observed(now, self.ledger(), self.lock, beat, *rest, now)
+        number = self.pause.number if isinstance(self.pause, Pause) else 0
+        self.pauses = max(self.pauses, number)
+        return Observed(now, self.ledger(), self.lock, beat, *rest, now, self.pauses)
 
     def _claim(self, host: Host, action: MakeClaim, problem: Unknown | None) -> ClaimAnswered:
         stated = {name: getattr(action, name) for name in action.__slots__ if name != "epoch"}
