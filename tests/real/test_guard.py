@@ -63,6 +63,8 @@ def freeze_host(lane: Lane, turn: int, meanwhile: Callable[[], None]) -> float:
     for pid in (daemon.pid, old):
         os.kill(pid, signal.SIGSTOP)
     lane.cell.lab[host].cable(plugged=False)
+    for name in lane.names:  # an address that is still remembered is tried for up to a minute more
+        lane.cell.lab[name].run(["ip", "neigh", "flush", "all"])
     other = lane.wait_confirmed(turn + 1)
     assert other != host
     meanwhile()
