@@ -69,8 +69,10 @@ class SeedResult:
 
 
 def sparse(timing: Timing) -> Timing:
-    """Return this timing with the polling of a simulation."""
-    return replace(timing, guard_interval=_GUARD_INTERVAL, notice_interval=_NOTICE_INTERVAL).derived()
+    """Return this timing with the polling of a simulation, which a healthy master's lease survives."""
+    seldom = Seconds(min(_GUARD_INTERVAL, timing.derived().lease / 8))
+    looks = max(timing.guard_interval, seldom)
+    return replace(timing, guard_interval=looks, notice_interval=_NOTICE_INTERVAL).derived()
 
 
 def timed(timing: Timing, level: str) -> Timing:
