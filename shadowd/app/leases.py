@@ -18,10 +18,13 @@ from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
 from shadowd.adapters.kept import Keeper, read_lease
 from shadowd.adapters.launch import PairLauncher, Program
-from shadowd.core.values import Instant, KeptLease
+from shadowd.adapters.reading import read_small
+from shadowd.core.values import Instant, KeptLease, Seconds
 from shadowd.log.setup import announce
 
-_LEASE, _ADOPTED = ".lease.json", ".adopted.json"
+_LEASE, _ADOPTED, _LOCK = ".lease.json", ".adopted.json", ".lock"
+_SILENT = "and the cell's files do not answer"
+_PID = 64
 _LOOK_EVERY = 0.5
 """Seconds: whoever serves the cell by now must be seen, and a suspended host's clock."""
 _AGAIN = 1.0
@@ -56,8 +59,25 @@ class KeptLeases:
             over = {path: lease for path, lease in kept.items() if now >= lease.ends}
             # Asked again: machines that began meanwhile may have renewed it.
             if over and not served():
-                done |= {lease.nonce for path, lease in over.items() if self._stopped(path, lease)}
+                done |= {lease.nonce for path, lease in over.items() if self._stopped(path, lease, _SILENT)}
             time.sleep(_patience([lease for path, lease in kept.items() if path not in over], now))
+
+    def expire(self, grace: Seconds) -> Instant | None:
+        """Stop each master whose lease has been over for so long; return when to come again, None: never."""
+        now, again = self.clock.now(), []
+        for path, lease in self._kept().items():
+            end = Instant(lease.ends + grace)
+            if now < end:
+                again.append(end)
+            elif not self._stopped(path, lease, "and its daemon did not see to it"):
+                again.append(Instant(now + _AGAIN))
+        return min(again, default=None)
+
+    def served_by_another(self, daemon: int) -> bool:
+        """Tell whether a later daemon than this serves the cell, by the pid in its instance lock."""
+        pattern = f"{glob.escape(self.cell)}@*{_LOCK}"
+        found = [read_small(path, _PID) for path in self.runtime_dir.glob(pattern)]
+        return any(isinstance(data, bytes) and data.strip() not in {b"", b"%d" % daemon} for data in found)
 
     def _kept(self) -> dict[Path, KeptLease]:
         # The name of this host in file names comes from the cell's own files; so all that are there count.
@@ -66,7 +86,7 @@ class KeptLeases:
         found = ((path, read_lease(Keeper(path, boot_id))) for path in paths)
         return {path: lease for path, lease in found if lease is not None}
 
-    def _stopped(self, path: Path, lease: KeptLease) -> bool:
+    def _stopped(self, path: Path, lease: KeptLease, why: str) -> bool:
         """Stop every process of the epoch; False while one is left."""
         adopted = Keeper(path.with_name(path.name.removesuffix(_LEASE) + _ADOPTED), read_boot_id())
         # Nothing is ever started here, so the program's name only fills a place.
@@ -76,7 +96,7 @@ class KeptLeases:
         try:
             if not launcher.inspect(lease.epoch, lease.nonce).alive:
                 return True
-            detail = "the cell's files do not answer, and the lease that was kept on this host is over"
+            detail = f"the lease that was kept on this host is over, {why}"
             announce("master.lease_over", cell=self.cell, epoch=lease.epoch, detail=detail)
             return not launcher.stop(lease.epoch, lease.nonce).alive
         finally:

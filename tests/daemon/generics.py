@@ -110,7 +110,8 @@ class Generic:
         return [
             pid
             for pid, words in living(self.root)
-            if words[1:3] != ["-m", "shadowd"] and any(home in word for home in homes for word in words)
+            if not (words[1] == "-m" and words[2].startswith("shadowd"))
+            and any(home in word for home in homes for word in words)
         ]
 
     def named(self) -> str:
@@ -147,6 +148,15 @@ class Generic:
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         return frozen
+
+    def heirs(self, host: str) -> list[int]:
+        """Return the processes that will enforce the leases of this host's daemons."""
+        home = f"{self.root / host}/"
+        return [
+            pid
+            for pid, words in living(self.root)
+            if words[1:3] == ["-m", "shadowd.app.heir"] and any(home in word for word in words)
+        ]
 
     def story(self) -> str:
         """Return what a person would read when a test fails."""

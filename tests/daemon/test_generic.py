@@ -161,3 +161,42 @@ def test_what_start_and_stop_refuse(single: Generic) -> None:
     assert late.returncode == 1
     assert "alpha has not said that the master ended" in late.stderr
     assert alpha.verb("start", "single").returncode == 69
+
+
+def test_a_daemon_that_dies_for_good_takes_its_master_with_it(single: Generic) -> None:
+    """Nobody beats for it any more, so the others will start one: it is gone before they do."""
+    single.begin()
+    (master,) = single.masters("alpha")
+    single.daemons["alpha"].kill()
+    assert processes.alive(master)
+    single.wait_master("beta")
+    assert not processes.alive(master)
+    single.never_two()
+    assert single.daemons["alpha"].told("master.lease_over", level="critical")
+    patiently(lambda: not single.heirs("alpha"), LONG, "nothing to enforce, nobody to do it", single.story)
+
+
+def test_a_daemon_that_stands_still_loses_its_master(single: Generic) -> None:
+    """It cannot stop it; its heir does, and the daemon finds that out when it goes on."""
+    single.begin()
+    (master,) = single.masters("alpha")
+    alpha = single.daemons["alpha"]
+    os.kill(alpha.pid, signal.SIGSTOP)
+    single.wait_master("beta")
+    assert not processes.alive(master)
+    os.kill(alpha.pid, signal.SIGCONT)
+    alpha.wait_state("standby")
+    single.never_two()
+
+
+def test_there_is_always_one_heir(single: Generic) -> None:
+    """A new daemon brings its own, and the old one goes."""
+    single.begin()
+    patiently(lambda: len(single.heirs("alpha")) == 1, LONG, "an heir", single.story)
+    (first,) = single.heirs("alpha")
+    single.daemons["alpha"].kill()
+    single.serve_again("alpha")
+    single.wait_master("alpha")
+    patiently(lambda: first not in single.heirs("alpha"), LONG, "the old heir goes", single.story)
+    assert len(single.heirs("alpha")) == 1
+    assert single.reigns() == [("1", "alpha")]

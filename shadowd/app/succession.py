@@ -1,0 +1,92 @@
+"""The daemon's side of its heir: there is one as long as there is a cell whose guard is the heartbeat.
+
+See ``app.heir`` for what an heir does and why. An heir that dies is replaced; without one the cells are
+served all the same, and it is said. Refuses to wait for it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import shadowd
+from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.deathwatch import DeathWatch
+from shadowd.app import heir
+from shadowd.app.heir import Legacy
+from shadowd.config.models import CellSettings, Settings
+from shadowd.core.values import Instant, Seconds
+from shadowd.log.setup import announce
+
+_RARELY = Seconds(20)
+_LIVED = Seconds(10)
+"""An heir that ended sooner than this is not replaced at once: the next would end as well."""
+
+
+class Succession:
+    """The daemon's side: there is one heir as long as there is a cell that needs it."""
+
+    def __init__(self, clock: SystemClock, post: Callable[[Callable[[], None]], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._legacy: Legacy | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._since = Instant(0)
+
+    def appoint(self, settings: Settings) -> None:
+        """Let there be an heir for these settings, and none that knows others."""
+        cells = [cell for cell in settings.cells if cell.kind != "gridengine"]
+        legacy = _legacy(settings, cells) if cells else None
+        if legacy == self._legacy:
+            return
+        self._legacy = legacy
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+        self._start()
+
+    def _start(self) -> None:
+        if self._legacy is None:
+            return
+        argv = [sys.executable, "-m", heir.__name__, *self._legacy.words()]
+        package = str(Path(shadowd.__file__).parents[1])
+        try:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env={**os.environ, "PYTHONPATH": package},
+                start_new_session=True,
+            )
+            pidfd = os.pidfd_open(child.pid)
+        except OSError as error:
+            announce("heir.missing", detail=error.strerror or str(error))
+            return
+        self._child, self._since = child, self._clock.now()
+        DeathWatch(lambda: self._post(lambda: self._ended(child)), "heir").watch(pidfd)
+        os.close(pidfd)
+
+    def _ended(self, child: subprocess.Popen[bytes]) -> None:
+        """Start another; not again and again one that cannot run at all."""
+        if child is not self._child:
+            return
+        status, self._child = child.wait(), None
+        if self._clock.now() - self._since < _LIVED:
+            announce("heir.missing", detail=f"it ended with status {status} at once")
+            return
+        self._start()
+
+
+def _legacy(settings: Settings, cells: Sequence[CellSettings]) -> Legacy:
+    """Return what the heir of this process is told, for these cells."""
+    timings = [cell.timing() for cell in cells]
+    return Legacy(
+        os.getpid(),
+        min(_RARELY, *(Seconds(timing.lease / 4) for timing in timings)),
+        min(Seconds(timing.step_down_timeout / 4) for timing in timings),
+        str(settings.log.file or ""),
+        str(settings.runtime_dir),
+        tuple(cell.name for cell in cells),
+    )
