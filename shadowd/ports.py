@@ -21,6 +21,7 @@ from shadowd.core.values import (
     PairView,
     PauseReading,
     ProbeOutcome,
+    ServerLock,
     Unknown,
 )
 
@@ -61,6 +62,10 @@ class CellFiles(Protocol):
 
     def read_lock(self) -> Lock | Unknown:
         """Read the spool's lock."""
+        ...
+
+    def read_server_lock(self) -> ServerLock | Unknown:
+        """Read who holds TORQUE's ``server.lock``; NONE in a cell of another kind."""
         ...
 
     def read_beat(self) -> int | Unknown:
@@ -124,7 +129,7 @@ class Fencer(Protocol):
 
 
 class Beater(Protocol):
-    """What a guard does for a master that writes no heartbeat; only in cells of kind ``generic``."""
+    """What a guard does for a master that writes no heartbeat: in ``generic`` and ``torque`` cells."""
 
     def write_beat(self, epoch: Epoch) -> Unknown | None:
         """Count the heartbeat up once; None when it is on the server's disk.

@@ -24,7 +24,7 @@ from shadowd.adapters.hostnames import HostNames, is_host_name
 from shadowd.adapters.pausefile import parse_pause, pauses_begun
 from shadowd.adapters.reading import list_dir, place, read_content, read_small
 from shadowd.adapters.resident import ResidentSearch
-from shadowd.core.values import Epoch, Host, Lock, LockKind, PauseReading, Problem, Unknown
+from shadowd.core.values import Epoch, Host, Lock, LockKind, PauseReading, Problem, ServerLock, Unknown
 
 _BEAT = re.compile(rb"[ \t\r\n]*([0-9]{1,20})[ \t\r\n]*")
 _BEAT_LIMIT = 128
@@ -115,6 +115,10 @@ class GridEngineFiles:
         if content.problem is Problem.MISSING and (not listed or _is_listed(path) is False):
             return Lock(LockKind.ABSENT)
         return content
+
+    def read_server_lock(self) -> ServerLock | Unknown:
+        """Answer that this kind of cell has none."""
+        return ServerLock.NONE
 
     def read_beat(self) -> int | Unknown:
         """Read the heartbeat counter."""

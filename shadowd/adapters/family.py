@@ -147,20 +147,20 @@ class Family:
         """Return the view where nobody could look: what is not known to have ended counts as running."""
         current = self._parts[MASTER].current
         ended = current in self._dead() if current else self._parts[MASTER].ended is not None
-        kind = ExitKind.UNSEEN if ended else ExitKind.RUNNING
-        seen = self.view()
+        kind, seen = ExitKind.UNSEEN if ended else ExitKind.RUNNING, self.view()
         return PairView(kind, None if ended else seen.master_pid, seen.scheduler, max(1, seen.alive))
 
     def view(self) -> PairView:
         """Return what the last look showed."""
         master = self._parts[MASTER]
         scheduler = self._parts.get(SCHEDULER)
-        kind = _kind(master)
+        pid = master.current.process.pid if master.current else None
         return PairView(
-            master=kind or ExitKind.UNSEEN,
-            master_pid=master.current.process.pid if master.current else None,
+            master=_kind(master) or ExitKind.UNSEEN,
+            master_pid=pid,
             scheduler=_kind(scheduler) if scheduler else None,
             alive=len(self._members) + self._untracked,
+            frozen=procfs.is_stopped(pid),
         )
 
     def close(self) -> None:

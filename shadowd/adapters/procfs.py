@@ -74,6 +74,12 @@ def process(pid: int, proc: Path = PROC) -> Process | None:
     return Process(pid, comm, state, ppid, session, fields[19].decode("ascii", "replace"), leaving)
 
 
+def is_stopped(pid: int | None) -> bool:
+    """Tell whether a process is stopped by a signal; one that a debugger holds for a moment is not."""
+    found = None if pid is None else process(pid)
+    return found is not None and found.state == "T"
+
+
 def arguments(pid: int, proc: Path = PROC) -> tuple[str, ...]:
     """Return the argument vector (its first 64 KiB); empty for a zombie or a process that is gone."""
     data = read_some(proc / str(pid) / "cmdline", _CMDLINE_LIMIT)

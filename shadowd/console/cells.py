@@ -87,7 +87,7 @@ def read_shared(cell: LightCell) -> Shared:
     from shadowd.adapters.ground import survey  # noqa: PLC0415
     from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
 
-    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
     names = found.names.knowing(own)
     host = names.canonical(own[0])

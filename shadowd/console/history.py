@@ -26,6 +26,7 @@ _WHY: Final = {
     ClaimReason.MIGRATE: "took over: the master was moved",
     ClaimReason.RESTART: "started its master again",
     ClaimReason.ADOPTED: "adopted a master that ran there already",
+    ClaimReason.VACANT: "took over: no server held server.lock",
 }
 _ENDS: Final = {
     NoticeKind.FAILED: "failed",

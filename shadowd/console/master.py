@@ -25,6 +25,7 @@ _BEGINNINGS: Final = {
     ClaimReason.MIGRATE: "moved there by an operator",
     ClaimReason.RESTART: "restarted there by its guard",
     ClaimReason.ADOPTED: "found running and adopted",
+    ClaimReason.VACANT: "started there, as no server held server.lock",
 }
 _ENDS: Final = {
     NoticeKind.STOPPED: "was shut down on purpose; only a person starts it again",

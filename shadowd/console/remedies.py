@@ -44,6 +44,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.SILENT: "Look at the master's host: is the master running, can it write SPOOL/heartbeat?",
     Reason.DELAY_OVER: _WAIT,
     Reason.DEATH_NOTICE: _WAIT,
+    Reason.VACANT: _WAIT,
     Reason.ASKED: _NOTHING,
     Reason.ASKED_MOVE: _NOTHING,
     Reason.RESTARTING: "Wait: it is started again here. Find out why it ended: SPOOL/messages, core files.",
@@ -99,6 +100,10 @@ REMEDIES: dict[Reason, str] = {
     "lies there, on a shadow host: shadowd takeover",
     Reason.RESIDENT: "Nothing to do where act_qmaster names that host. Else this master is an intruder that "
     f"may write into SPOOL: {_KILL}",
+    Reason.FOREIGN_SERVER: "Nothing as long as a pbs_server --ha is meant to serve: when it ends, a host of "
+    "the cell takes over by itself. Else end it on its host (qterm), which may be any that mounts SPOOL.",
+    Reason.SERVER_LOCK_UNKNOWN: "See that SPOOL/server.lock can be read from that host: rights, mount. "
+    "While it is held and empty nobody can say whose it is: pgrep -a pbs_server.",
     Reason.NOT_GUARDED: "Move it with sgemaster -migrate; or run shadowd on the master's host, which takes "
     "the running master into care by itself, and then shadowd migrate.",
     Reason.MASTER_ANSWERS: "On the master's host find out why it does not write SPOOL/heartbeat: disk full, "

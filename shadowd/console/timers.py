@@ -35,7 +35,7 @@ def _broken(local: HostRecord) -> tuple[Broken, ...]:
     durations = {key: Seconds(value) for key, value in local.durations.items() if key in known}
     after = local.delay_applies == DelayApplies.AFTER_FAILED_BID.value
     applies = DelayApplies.AFTER_FAILED_BID if after else DelayApplies.BEFORE_TAKEOVER
-    return Timing(delay_applies=applies, **durations).derived().broken(guard_beats=local.kind == "generic")
+    return Timing(delay_applies=applies, **durations).derived().broken(guard_beats=local.kind != "gridengine")
 
 
 def _plain(word: str) -> str:

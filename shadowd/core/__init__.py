@@ -17,11 +17,11 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
 
     STANDBY ──▶ STALE ──▶ VERIFYING ──▶ CLAIMING ──▶ ACCOUNTING ──▶ LAUNCHING ──▶ ACTIVE
 
-    STANDBY     -> STALE       silent, death_notice, asked, asked_move
+    STANDBY     -> STALE       silent, death_notice, vacant, asked, asked_move
     STANDBY     -> CLAIMING    restarting, adopting
     STANDBY     -> ACTIVE      attached
     STANDBY     -> LAUNCHING   resumed
-    STALE       -> VERIFYING   delay_over, death_notice, asked, asked_move
+    STALE       -> VERIFYING   delay_over, death_notice, vacant, asked, asked_move
     STALE       -> CLAIMING    adopting
     STALE       -> STANDBY     beat_moved, and every refusal of an operator's request
     STALE       -> ACTIVE      attached
@@ -38,7 +38,7 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
                                and every reason to abandon
     ACTIVE      -> LAUNCHING   resumed
     ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over, active_changed,
-                               epoch_closed, gone_before
+                               foreign_server, epoch_closed, gone_before
 
 The rules, by the numbers that comments all over the package use, and where each lives:
 
@@ -78,7 +78,11 @@ Guarding
         ``died`` and ``stepped_down`` of the last confirmed epoch skip the timers, ``failed`` does not.
         ``ending``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens
         nothing, nor does one of another host than act_qmaster names, and a beat that moves after an outcome
-        overtakes it: somebody started a master by hand. A master that died is started again here first: the
+        overtakes it: somebody started a master by hand. Where servers that no claim started take a lock too
+        (TORQUE), a lock that none of them holds is proof as well, once every epoch is closed and the newest
+        confirmed one is not ``stopped``: the timers are skipped (``vacant``). An open epoch is waited for
+        all the same, for a file server may have dropped its lock; and a server that takes the lock from a
+        master of ours replaces it. A master that died is started again here first: the
         new claim comes *before* the old outcome, or every other shadow would skip its timers. ``persistence``
     13. A master that no claim started is adopted, unless the last confirmed epoch is another host's, open,
         and answers: then it is stopped. ``adoption``

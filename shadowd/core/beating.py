@@ -1,9 +1,10 @@
-"""Beats in the name of a master that writes none: what a guard does in a ``generic`` cell.
+"""Beats in the name of a master that writes none: what a guard does in a ``generic`` or ``torque`` cell.
 
-A beat says "the master lives and is well", so it is written only while its process was seen to run and, where
-a health command is configured, while that passes: it must pass once before the first beat, and beats end when
-it has failed ``health_threshold`` times in a row. What follows is no matter of this module: without beats the
-lease runs out, as that of any silent master does (PROTOCOL rule 9), and whoever has it beat tests that first.
+A beat says "the master lives and is well", so it is written only while its process was seen to run, not
+stopped, and, where a health command is configured, while that passes: it must pass once before the first
+beat, and beats end when it has failed ``health_threshold`` times in a row. What follows is no matter of this
+module: without beats the lease runs out, as that of any silent master does (PROTOCOL rule 9), and whoever has
+it beat tests that first.
 
 At a launch the first beat is followed by what sge_qmaster does at its own start: the claim's ``lock`` goes,
 and the file that names the master is written, in this order (rule 4). In a cell whose master beats by itself
@@ -57,8 +58,11 @@ class Beating:
         return actions
 
     def inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
-        """Hear whether the master's process lives."""
-        self._alive = pair.master is ExitKind.RUNNING
+        """Hear whether the master's process lives; one that is stopped does not beat.
+
+        So a frozen master is killed by its lease before another host starts one, and never thaws beside it.
+        """
+        self._alive = pair.master is ExitKind.RUNNING and not pair.frozen
         return self.tick(now)
 
     def step(self, event: Answer, now: Instant) -> tuple[Action, ...]:

@@ -12,7 +12,7 @@ from shadowd.core.accounts import Account
 from shadowd.core.events import Observed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
-from shadowd.core.values import Epoch, Host, Instant, LockKind, Seconds, Unknown
+from shadowd.core.values import Epoch, Host, Instant, LockKind, Seconds, ServerLock, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class Circumstances:
     """An operator wants the master moved here: it may beat, and its guard must be able to step down."""
     guarded: bool
     """The last confirmed epoch is open, guarded, and another host's."""
+    silent_at: Instant | None
+    """When the silence will have reached stale_after; None where it has."""
     last_beat: Instant
     fresh_beat: Seconds
     """How long after a beat the master counts as beating, whoever asks."""
@@ -68,6 +70,12 @@ def _files(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
         yield _unreadable(Reason.LOCK_UNKNOWN, seen.lock)
     elif seen.lock.kind is LockKind.FOREIGN:
         yield Refusal(Reason.LOCKED)
+    if isinstance(seen.server_lock, Unknown):
+        yield _unreadable(Reason.SERVER_LOCK_UNKNOWN, seen.server_lock)
+    elif seen.server_lock is ServerLock.HELD:
+        yield Refusal(Reason.FOREIGN_SERVER)
+    elif seen.server_lock is ServerLock.NAMED and known.silent_at is not None:
+        yield Refusal(Reason.FOREIGN_SERVER, until=known.silent_at)
     if isinstance(seen.beat.value, Unknown) and not known.unknown_beat_counts:
         yield _unreadable(Reason.BEAT_UNKNOWN, seen.beat.value)
     if known.shut_down and not known.asked:

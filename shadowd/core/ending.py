@@ -55,7 +55,14 @@ class Ending:
     """How the master of one epoch ends. ``outcome`` is set in step DONE."""
 
     def __init__(
-        self, epoch: Epoch, nonce: str, reason: Reason, *, confirmed: bool = True, marks: bool = True
+        self,
+        epoch: Epoch,
+        nonce: str,
+        reason: Reason,
+        *,
+        confirmed: bool = True,
+        marks: bool = True,
+        clean_stops: bool = True,
     ) -> None:
         self.at = Step.KILL
         self.reason = reason
@@ -70,6 +77,8 @@ class Ending:
         self._planned = False
         self._marks = marks
         """An orderly end leaves an empty lock; else one that lies there is a person's, and stays."""
+        self._clean_stops = clean_stops
+        """Exit status 0 tells of a shutdown."""
         self._patient_until = NEVER
         self._again_at = NEVER
         self._awaiting: set[type[Event]] = set()
@@ -171,7 +180,7 @@ class Ending:
             return self._done(NoticeKind.FAILED)
         lock = seen.lock
         marked = not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN
-        if self._exit is ExitKind.CLEAN or marked:
+        if (self._clean_stops and self._exit is ExitKind.CLEAN) or marked:
             self.reason = Reason.SHUT_DOWN_HERE
             return self._done(NoticeKind.STOPPED)
         if isinstance(lock, Unknown):

@@ -15,6 +15,7 @@ from shadowd.core.values import (
     PairView,
     Pause,
     ProbeOutcome,
+    ServerLock,
     Unknown,
 )
 
@@ -38,6 +39,8 @@ class Observed:
     completed: Instant
     pauses: int | None = 0
     """How many pauses the cell has had; None where that could not be read."""
+    server_lock: ServerLock | Unknown = ServerLock.NONE
+    """Read right after the lock."""
 
 
 @dataclass(frozen=True, slots=True)

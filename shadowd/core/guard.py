@@ -71,8 +71,11 @@ class Guard:
         )
         self._beating = Beating(reign.epoch, timing, policy, now=now)
         self._heeds_marks = policy.beats
+        self._clean_stops = policy.clean_exit_stops
         self._marked = False
         """The last round showed a lock that names no claim."""
+        self._taken = False
+        """The last round showed that another server took the server lock."""
         self._next_look = now
         self._looked = Instant(now - _EARLY)
         self._next_inspection = now
@@ -173,6 +176,8 @@ class Guard:
             return self._hand_back(record)
         if self._shut_down(seen):
             return self._end(Reason.SHUT_DOWN_HERE).term(self.lease.ends)
+        if self._deposed(seen):
+            return self._stop(Reason.FOREIGN_SERVER)
         return self._keep_up(seen, seen.ledger)
 
     def _over(self, now: Instant) -> bool:
@@ -198,6 +203,12 @@ class Guard:
         before = self._marked
         self._marked = not isinstance(seen.lock, Unknown) and seen.lock.kind is LockKind.FOREIGN
         return self._heeds_marks and before and self._marked
+
+    def _deposed(self, seen: Observed) -> bool:
+        """Tell whether two rounds in a row show that another server took the server lock from ours."""
+        before = self._taken
+        self._taken = not isinstance(seen.server_lock, Unknown) and seen.server_lock.foreign
+        return before and self._taken
 
     def _hand_back(self, record: EpochRecord) -> tuple[Action, ...]:
         """Leave a launch under way to the bidder, who needs its claim."""
@@ -252,7 +263,12 @@ class Guard:
         self.duty = Duty.END
         self.detail = detail
         self.ended = Ending(
-            self._epoch, self._nonce, reason, confirmed=self._confirmed, marks=not self._heeds_marks
+            self._epoch,
+            self._nonce,
+            reason,
+            confirmed=self._confirmed,
+            marks=not self._heeds_marks,
+            clean_stops=self._clean_stops,
         )
         return self.ended
 

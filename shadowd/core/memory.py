@@ -10,7 +10,7 @@ from shadowd.core.events import Observed
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.proofs import Proofs
 from shadowd.core.silence import Change, Silence
-from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, Unknown
+from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, ServerLock, Unknown
 
 _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
@@ -85,6 +85,18 @@ class Memory:
     def death(self) -> bool:
         """True if a fresh death notice allows the timers to be skipped (rule 12)."""
         return self.death_listed and self._same_host()
+
+    @property
+    def vacant(self) -> bool:
+        """True if nobody can be running a master: every epoch is closed, and no other server holds the lock.
+
+        Only where servers that no claim started hold a lock too. A shutdown binds here as elsewhere, and an
+        open epoch is waited for although the lock is free: a file server may have dropped it.
+        """
+        seen = self.round
+        if seen is None or seen.server_lock is not ServerLock.CLEAR or isinstance(seen.ledger, Unknown):
+            return False
+        return not self.shut_down and all(not record.open for record in seen.ledger.suspects)
 
     @property
     def death_listed(self) -> bool:

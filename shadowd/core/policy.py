@@ -22,6 +22,8 @@ class Policy:
     restart_window: Seconds = Seconds(3600)
     beats: bool = False
     """The guard beats for a master that writes no heartbeat, and a ``lock`` that names no claim stops it."""
+    clean_exit_stops: bool = True
+    """Exit status 0 that nobody asked for is a regular shutdown; else an end like any other."""
     health_threshold: int = 0
     """Failures of the health command in a row that end the beats; 0: there is no such command."""
     fence: FencePolicy = FencePolicy.NONE

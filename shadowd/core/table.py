@@ -29,6 +29,8 @@ REFUSALS = (
     Reason.LEDGER_SHRANK,
     Reason.LOCK_UNKNOWN,
     Reason.LOCKED,
+    Reason.SERVER_LOCK_UNKNOWN,
+    Reason.FOREIGN_SERVER,
     Reason.BEAT_UNKNOWN,
     Reason.SHUT_DOWN,
     Reason.PAUSE_UNKNOWN,
@@ -60,6 +62,7 @@ ABANDONED = (
     Reason.SHUT_DOWN,
     Reason.ACTIVE_CHANGED,
     Reason.RESIDENT,
+    Reason.FOREIGN_SERVER,
 )
 """Why a won claim is given up before its launch."""
 
@@ -82,6 +85,7 @@ def _refused(state: State, *, but: tuple[Reason, ...]) -> tuple[Row, ...]:
 TABLE: tuple[Row, ...] = (
     Row(State.STANDBY, Reason.SILENT, State.STALE, "heartbeat.stale", Level.WARNING),
     Row(State.STANDBY, Reason.DEATH_NOTICE, State.STALE, "heartbeat.stale", Level.WARNING),
+    Row(State.STANDBY, Reason.VACANT, State.STALE, "cell.vacant"),
     Row(State.STANDBY, Reason.ASKED, State.STALE, "takeover.asked"),
     Row(State.STANDBY, Reason.ASKED_MOVE, State.STALE, "takeover.asked"),
     Row(State.STANDBY, Reason.RESTARTING, State.CLAIMING, "master.restarting", Level.WARNING),
@@ -91,6 +95,7 @@ TABLE: tuple[Row, ...] = (
     Row(State.STALE, Reason.BEAT_MOVED, State.STANDBY, "shadow.standby"),
     Row(State.STALE, Reason.DELAY_OVER, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.DEATH_NOTICE, State.VERIFYING, "takeover.verifying"),
+    Row(State.STALE, Reason.VACANT, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.ASKED, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.ASKED_MOVE, State.VERIFYING, "takeover.verifying"),
     Row(State.STALE, Reason.ADOPTING, State.CLAIMING, "master.adopting", Level.WARNING),
@@ -123,6 +128,7 @@ TABLE: tuple[Row, ...] = (
     Row(State.ACTIVE, Reason.SUPERSEDED, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.LEASE_OVER, State.STANDBY, "master.lease_over", Level.ALARM),
     Row(State.ACTIVE, Reason.ACTIVE_CHANGED, State.STANDBY, "master.superseded", Level.ALARM),
+    Row(State.ACTIVE, Reason.FOREIGN_SERVER, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.EPOCH_CLOSED, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.GONE_BEFORE, State.STANDBY, "shadow.standby"),
     Row(State.ACTIVE, Reason.RESUMED, State.LAUNCHING, "takeover.resumed"),

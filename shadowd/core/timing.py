@@ -148,7 +148,7 @@ class Timing:
                 self.stale_after >= 2 * self.beat_interval,
                 f"stale_after ({self.stale_after:g} s) is shorter than two beats "
                 f"({2 * self.beat_interval:g} s): a healthy master looks stale",
-                False,
+                guard_beats,
             ),
             (
                 "stale_after",

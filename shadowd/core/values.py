@@ -61,6 +61,7 @@ class ClaimReason(Enum):
     MIGRATE = "migrate"
     RESTART = "restart"
     ADOPTED = "adopted"
+    VACANT = "vacant"
 
 
 class NoticeKind(Enum):
@@ -195,6 +196,24 @@ class Lock:
     """Modification time, for people."""
 
 
+class ServerLock(Enum):
+    """What TORQUE's ``server.lock`` says of servers that no claim started (TORQUE.md, "Later releases")."""
+
+    NONE = "none"
+    """The cell has no such lock."""
+    CLEAR = "clear"
+    """Nobody holds it but, perhaps, a server of ours."""
+    NAMED = "named"
+    """Another server is written in it; only its being refreshed tells whether that one lives."""
+    HELD = "held"
+    """Another server holds it, says the kernel."""
+
+    @property
+    def foreign(self) -> bool:
+        """True where another server took it."""
+        return self in {ServerLock.NAMED, ServerLock.HELD}
+
+
 @dataclass(frozen=True, slots=True)
 class BeatReading:
     """One read of the heartbeat, dated on both sides (PROTOCOL rule 2)."""
@@ -238,3 +257,5 @@ class PairView:
     """None where the pair has no second program, or it was not started yet."""
     alive: int
     """Number of live processes that carry the epoch's nonce, strays included."""
+    frozen: bool = False
+    """The master is stopped (state T): it lives and does nothing."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shadowd.core.events import Observed
 from shadowd.core.ledger import Ledger
 from shadowd.core.reasons import Reason
-from shadowd.core.values import Epoch, Host, LockKind, NoticeKind, Unknown
+from shadowd.core.values import Epoch, Host, LockKind, NoticeKind, ServerLock, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Verified:
             return Reason.PAUSED
         if not isinstance(seen.active, Unknown) and seen.active != self.active:
             return Reason.ACTIVE_CHANGED
+        if seen.server_lock is ServerLock.HELD:
+            return Reason.FOREIGN_SERVER
         return Reason.RESIDENT if seen.resident is not None else None
 
     def shut_down(self, ledger: Ledger) -> bool:
@@ -61,5 +63,6 @@ class Verified:
         """Tell whether this round could not read something that the verification could."""
         lost = isinstance(seen.beat.value, Unknown) and not isinstance(self.beat, Unknown)
         return lost or any(
-            isinstance(part, Unknown) for part in (seen.ledger, seen.lock, seen.active, seen.pause)
+            isinstance(part, Unknown)
+            for part in (seen.ledger, seen.lock, seen.active, seen.pause, seen.server_lock)
         )

@@ -8,7 +8,7 @@ not up to a check later. What speaks against a bid is ``eligibility``'s part.
 from collections.abc import Callable
 
 from shadowd.core.accounts import Account
-from shadowd.core.actions import Action, Level, ListEpochs, Observe, Probe, Say
+from shadowd.core.actions import Action, ListEpochs, Observe, Probe
 from shadowd.core.course import Course
 from shadowd.core.eligibility import Circumstances, refusals
 from shadowd.core.events import Listed, Observed, Probed
@@ -17,6 +17,7 @@ from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.silence import Change
 from shadowd.core.snapshot import Refusal, State, Timer
+from shadowd.core.standing import Standing
 from shadowd.core.timing import DelayApplies, Timing
 from shadowd.core.values import (
     NEVER,
@@ -36,26 +37,11 @@ _SOONEST = Seconds(0.05)
 """Two rounds are never closer than this, whatever the dates say."""
 _EARLY = Seconds(1)
 """At most one early round in this time, however often the cell is woken."""
-_WAITS = frozenset(
-    {
-        Reason.LEASE_RUNS,
-        Reason.WINDOW_OPEN,
-        Reason.BACKING_OFF,
-        Reason.OWES_OUTCOME,
-        Reason.BEATING,
-        Reason.LOOKING,
-    }
-)
-"""Refusals that pass by themselves: no reason to tell anybody while the master beats."""
-_EVENTS = {
-    Reason.BEAT_UNKNOWN: "heartbeat.unknown",
-    Reason.LEDGER_DOUBT: "ledger.doubt",
-    Reason.LEDGER_SHRANK: "ledger.doubt",
-}
 _FAILED_HERE = frozenset({Reason.MASTER_ENDED, Reason.LEASE_OVER})
 _CLAIM_REASONS = {
     Reason.DELAY_OVER: ClaimReason.SILENCE,
     Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
+    Reason.VACANT: ClaimReason.VACANT,
     Reason.ASKED: ClaimReason.TAKEOVER,
     Reason.ASKED_MOVE: ClaimReason.MIGRATE,
 }
@@ -84,7 +70,7 @@ class Watch:
         self._unresolvable: Host | None = None
         self._asked: Reason | None = None
         self._cause = Reason.SILENT
-        self._standing: tuple[Reason, ...] = ()
+        self._standing = Standing()
 
     def deadline(self) -> Instant:
         """Return when ``due`` has something to do."""
@@ -130,7 +116,7 @@ class Watch:
             self._retry_at = now
             self._unresolvable = None
         self.refusals = refusals(seen, self._circumstances(now), now)
-        said = self._say_standing()
+        said = self._standing.say(self.refusals)
         if self._course.state is State.VERIFYING:
             said = (*said, *self._verified(change, now))
         else:
@@ -200,8 +186,14 @@ class Watch:
             return self._asked
         if self._policy.death_skips_timers and self._memory.death:
             return Reason.DEATH_NOTICE
-        silent = self._memory.silence.total >= self._timing.stale_after - _ROUNDING
-        return Reason.SILENT if silent else None
+        if self._policy.death_skips_timers and self._memory.vacant:
+            return Reason.VACANT
+        return Reason.SILENT if self._silent else None
+
+    @property
+    def _silent(self) -> bool:
+        """True once the silence is long enough to be stale."""
+        return self._memory.silence.total >= self._timing.stale_after - _ROUNDING
 
     def _verified(self, change: Change, now: Instant) -> tuple[Action, ...]:
         if change is Change.MOVED and not self.moving:
@@ -254,23 +246,11 @@ class Watch:
             asked=self._asked is not None,
             moving=self.moving,
             guarded=self._guarded() is not None,
+            silent_at=None
+            if self._silent
+            else self._memory.silence.reaches(self._timing.stale_after) or NEVER,
             last_beat=self._memory.last_beat,
             fresh_beat=Seconds(2 * self._timing.beat_interval),
-        )
-
-    def _say_standing(self) -> tuple[Action, ...]:
-        """Say once what begins to speak against a takeover here, and once that nothing does any more."""
-        standing = tuple(item for item in self.refusals if item.reason not in _WAITS)
-        reasons = tuple(item.reason for item in standing)
-        if reasons == self._standing:
-            return ()
-        new = [item for item in standing if item.reason not in self._standing]
-        self._standing = reasons
-        if not standing:
-            return (Say("shadow.eligible", Reason.ALL_CLEAR),)
-        return tuple(
-            Say(_EVENTS.get(item.reason, "shadow.ineligible"), item.reason, Level.WARNING, None, item.detail)
-            for item in new
         )
 
     def _bid_after(self) -> Seconds:

@@ -203,6 +203,7 @@ class Executor:
         listed = now()
         ledger = self._ports.claims.list()
         lock = files.read_lock()
+        server_lock = files.read_server_lock()
         issued = now()
         value = files.read_beat()
         beat = BeatReading(value, issued, now())
@@ -219,6 +220,7 @@ class Executor:
             resident=files.resident(),
             completed=now(),
             pauses=pauses,
+            server_lock=server_lock,
         )
 
     def _claim(self, action: MakeClaim) -> ClaimAnswered:

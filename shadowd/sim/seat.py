@@ -19,6 +19,7 @@ from shadowd.core.values import (
     NoticeKind,
     PauseReading,
     ProbeOutcome,
+    ServerLock,
     Unknown,
 )
 from shadowd.sim.disk import Disk, Op
@@ -68,6 +69,10 @@ class Seat(Processes):
     def read_lock(self) -> Lock | Unknown:
         """Read the spool's lock."""
         return self._do(Op.READ_LOCK, lambda: self.disk.lock)
+
+    def read_server_lock(self) -> ServerLock | Unknown:
+        """Answer that this kind of cell has none."""
+        return ServerLock.NONE
 
     def read_beat(self) -> int | Unknown:
         """Read the heartbeat."""

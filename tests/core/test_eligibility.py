@@ -10,7 +10,7 @@ from shadowd.core.eligibility import Circumstances, refusals
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
 from shadowd.core.table import REFUSALS
-from shadowd.core.values import Epoch, Host, Instant, Lock, LockKind, Problem, Seconds, Unknown
+from shadowd.core.values import Epoch, Host, Instant, Lock, LockKind, Problem, Seconds, ServerLock, Unknown
 from tests.core.rounds import (
     ELSEWHERE,
     FOREIGN,
@@ -37,6 +37,7 @@ EASY = Circumstances(
     asked=False,
     moving=False,
     guarded=False,
+    silent_at=None,
     last_beat=Instant(0),
     fresh_beat=Seconds(60),
 )
@@ -57,6 +58,13 @@ ROWS: tuple[Row, ...] = (
     ({"lock": FOREIGN}, {}, Refusal(Reason.LOCKED)),
     ({"beat": Unknown(Problem.MISSING, "hb")}, {}, Refusal(Reason.BEAT_UNKNOWN, "hb: missing")),
     ({}, {"shut_down": True}, Refusal(Reason.SHUT_DOWN)),
+    ({"server_lock": UNREADABLE}, {}, Refusal(Reason.SERVER_LOCK_UNKNOWN, SAID)),
+    ({"server_lock": ServerLock.HELD}, {}, Refusal(Reason.FOREIGN_SERVER)),
+    (
+        {"server_lock": ServerLock.NAMED},
+        {"silent_at": Instant(5009)},
+        Refusal(Reason.FOREIGN_SERVER, until=Instant(5009)),
+    ),
     ({"pause": UNREADABLE}, {}, Refusal(Reason.PAUSE_UNKNOWN, SAID)),
     ({"pause": PAUSE}, {}, Refusal(Reason.PAUSED, "by eve: new disks")),
     ({"resident": 4711}, {}, Refusal(Reason.RESIDENT, "pid 4711")),

@@ -22,15 +22,16 @@ from shadowd.core.values import (
     NoticeKind,
     ProbeOutcome,
     Seconds,
+    ServerLock,
 )
 from tests.core import phases
+from tests.core.obstacles import OBSTACLES, Scenario, appears, asked, beats, change
 from tests.core.phases import Phase
 from tests.core.rounds import (
     BEGINNING,
     ELSEWHERE,
     FOREIGN,
     HERE,
-    PAUSE,
     THERE,
     UNREADABLE,
     confirmed,
@@ -41,7 +42,6 @@ from tests.core.rounds import (
 from tests.core.seat import USUAL, Seat
 from tests.core.world import Pair, World
 
-Scenario = Callable[[Seat], None]
 GROUPS = {
     "every refusal of an operator's request": set(REFUSALS) - {Reason.SHUT_DOWN, Reason.BACKING_OFF},
     "every refusal": set(REFUSALS) - {Reason.BACKING_OFF, Reason.BEATING},
@@ -105,67 +105,6 @@ def test_a_course_that_cannot_be_stays_where_it_is() -> None:
 
 
 # --- every row is walked -----------------------------------------------------------------------------
-
-
-def change(**parts: object) -> Scenario:
-    """Return a scenario that changes parts of the world."""
-
-    def scenario(seat: Seat) -> None:
-        for name, value in parts.items():
-            setattr(seat.world, name, value)
-
-    return scenario
-
-
-def appears(number: int, *notices: NoticeKind, host: str = ELSEWHERE) -> Scenario:
-    """Return a scenario in which an epoch appears."""
-    return lambda seat: seat.world.add(record(number, *notices, host=type(ELSEWHERE)(host)))
-
-
-def forgotten(seat: Seat) -> None:
-    """Let the ledger lose all its records."""
-    seat.world.records.clear()
-
-
-def shut_down(seat: Seat) -> None:
-    """Let the old master be shut down in an orderly way, without a lock."""
-    seat.world.note(1, NoticeKind.STOPPED)
-
-
-def beats(seat: Seat) -> None:
-    """Let the heartbeat move."""
-    seat.world.advance_beat()
-
-
-def asked(seat: Seat) -> None:
-    """Let an operator ask."""
-    seat.step(TakeoverAsked("eve"))
-
-
-OBSTACLES: dict[Reason, Scenario] = {
-    Reason.CELL_UNREADABLE: change(unlisted=UNREADABLE),
-    Reason.LEDGER_DOUBT: change(doubts=(UNREADABLE,)),
-    Reason.LEDGER_SHRANK: forgotten,
-    Reason.LOCK_UNKNOWN: change(lock=UNREADABLE),
-    Reason.LOCKED: change(lock=FOREIGN),
-    Reason.BEAT_UNKNOWN: change(beat=UNREADABLE),
-    Reason.SHUT_DOWN: shut_down,
-    Reason.PAUSE_UNKNOWN: change(pause=UNREADABLE),
-    Reason.PAUSED: change(pause=PAUSE),
-    Reason.SHADOWS_UNKNOWN: change(shadows=UNREADABLE),
-    Reason.NOT_A_SHADOW: change(shadows=(THERE,)),
-    Reason.ACTIVE_UNKNOWN: change(active=UNREADABLE),
-    Reason.RESIDENT: change(resident=4711),
-    Reason.WINDOW_OPEN: appears(3),
-    Reason.LEASE_RUNS: appears(3, NoticeKind.LAUNCHING),
-    # The outcome of an own epoch vanished from the disk: settled by time, but owed again.
-    Reason.OWES_OUTCOME: appears(2, host=HERE),
-    Reason.BEATING: beats,
-    Reason.SUPERSEDED: appears(9),
-    Reason.LICENCE_OVER: lambda seat: setattr(seat, "now", Instant(seat.now + 60)),
-    Reason.BEAT_MOVED: beats,
-    Reason.ACTIVE_CHANGED: change(active=ELSEWHERE),
-}
 
 
 SELDOM = timing(notice_interval=30)  # listings between checks are other tests' matter, and most of the work
@@ -240,12 +179,21 @@ def a_second(seat: Seat) -> None:
     seat.run(1)
 
 
+def vacant() -> Seat:
+    """Return a seat at a cell that never had a master, whose server lock nobody holds."""
+    seat = Seat(World(server_lock=ServerLock.CLEAR))
+    seat.run(2)
+    return seat
+
+
 S = State
 WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
     (S.STANDBY, Reason.SILENT): then(phases.stale),
     (S.STANDBY, Reason.DEATH_NOTICE): then(
         phases.standby, lambda seat: seat.world.note(1, NoticeKind.DIED), a_second, a_second, timing=USUAL
     ),
+    (S.STANDBY, Reason.VACANT): vacant,
+    (S.STALE, Reason.VACANT): vacant,
     (S.STANDBY, Reason.ASKED): then(phases.standby, asked),
     (S.STANDBY, Reason.ATTACHED): own_epoch(NoticeKind.STARTED, after=70),
     (S.STANDBY, Reason.RESUMED): own_epoch(NoticeKind.LAUNCHING, after=70),
@@ -282,6 +230,9 @@ WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
         phases.active, change(lock=FOREIGN), master(lambda pair: setattr(pair, "master", ExitKind.UNSEEN))
     ),
     (S.ACTIVE, Reason.SUPERSEDED): then(phases.active, appears(9), lambda seat: seat.run(1)),
+    (S.ACTIVE, Reason.FOREIGN_SERVER): then(
+        phases.active, change(server_lock=ServerLock.NAMED), a_second, a_second
+    ),
     (S.ACTIVE, Reason.LEASE_OVER): then(phases.active, lambda seat: seat.run(742)),
 }
 

@@ -64,6 +64,7 @@ from shadowd.core.values import (
     Pause,
     ProbeOutcome,
     Problem,
+    ServerLock,
     Unknown,
 )
 from tests.core.rounds import ABSENT, ELSEWHERE, FOREIGN, HERE, THERE, claim
@@ -79,6 +80,7 @@ class Pair:
     beating: bool = True
     scheduler: ExitKind | None = None
     unkillable: bool = False
+    frozen: bool = False
 
     @property
     def alive(self) -> int:
@@ -89,7 +91,7 @@ class Pair:
     def view(self) -> PairView:
         """What an inspection shows."""
         pid = 4711 if self.master is ExitKind.RUNNING else None
-        return PairView(self.master, pid, self.scheduler, self.alive)
+        return PairView(self.master, pid, self.scheduler, self.alive, self.frozen)
 
     def end(self, kind: ExitKind = ExitKind.FAILED) -> None:
         """Let all of it end."""
@@ -114,6 +116,7 @@ class World:
     pauses: int = 0
     """How many there were."""
     resident: int | None = None
+    server_lock: ServerLock | Unknown = ServerLock.NONE
     probe: ProbeOutcome = ProbeOutcome.REFUSES
     pairs: dict[tuple[Host, Epoch], Pair] = field(default_factory=dict)
     refuses: dict[type[Action] | NoticeKind, Unknown] = field(default_factory=dict)
@@ -211,7 +214,7 @@ class World:
         rest = (self.active, self.shadows, self.pause, self.resident)
         number = self.pause.number if isinstance(self.pause, Pause) else 0
         self.pauses = max(self.pauses, number)
-        return Observed(now, self.ledger(), self.lock, beat, *rest, now, self.pauses)
+        return Observed(now, self.ledger(), self.lock, beat, *rest, now, self.pauses, self.server_lock)
 
     def _claim(self, host: Host, action: MakeClaim, problem: Unknown | None) -> ClaimAnswered:
         stated = {name: getattr(action, name) for name in action.__slots__ if name != "epoch"}
