@@ -15,7 +15,6 @@ without a master. Refuses a shell, and to start anything with a thread's borrowe
 import contextlib
 import os
 import signal
-import stat
 import subprocess
 import threading
 import time
@@ -27,6 +26,7 @@ from shadowd.adapters import procfs, user
 from shadowd.adapters.deathwatch import DeathWatch
 from shadowd.adapters.family import CELL, EPOCH, MASTER, NONCE, ROLE, SCHEDULER, Family
 from shadowd.adapters.kept import Adopted, Keeper, read_adopted, write_adopted
+from shadowd.adapters.pairlog import open_log
 from shadowd.adapters.reaping import Leftovers
 from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
 from shadowd.errors import CellError
@@ -47,6 +47,8 @@ class Program:
     user: str | None = None
     """None: as the daemon. Ignored where the daemon is not root."""
     umask: int = 0o022
+    name: str = ""
+    """The program that the first one becomes, where that is not the one that stays."""
 
 
 class PairLauncher:
@@ -156,7 +158,7 @@ class PairLauncher:
             self._families.clear()
 
     def _new(self, epoch: Epoch, nonce: str) -> Family:
-        names = {role: frozenset({procfs.comm_of(p.argv[0])}) for role, p in self._programs.items()}
+        names = {role: frozenset({procfs.comm_of(p.name or p.argv[0])}) for role, p in self._programs.items()}
         family = Family(epoch, nonce, names)
         adopted = read_adopted(self._adopted)
         if adopted is not None and (adopted.epoch, adopted.nonce) == (epoch, nonce):
@@ -234,7 +236,7 @@ class PairLauncher:
         return self._environment | marks
 
     def _execute(self, program: Program, environment: dict[str, str]) -> subprocess.Popen[bytes] | Unknown:
-        log = _open_log(self._log_path)
+        log = open_log(self._log_path)
         # A blocked signal is handed down through execve, and worker threads may block what a master needs.
         blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
         try:
@@ -266,21 +268,6 @@ def _ids(program: Program) -> user.FileUser | None:
     if program.user is None or os.geteuid() != 0:
         return None
     return user.lookup(program.user)
-
-
-def _open_log(path: Path | None) -> int:
-    """Return a descriptor to append to, or ``subprocess.DEVNULL``; a FIFO or device must not hold us up."""
-    if path is None:
-        return subprocess.DEVNULL
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    try:
-        descriptor = os.open(path, flags, 0o640)
-    except (OSError, ValueError):
-        return subprocess.DEVNULL
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return subprocess.DEVNULL
 
 
 def _not_executed(program: Program, error: Exception) -> Unknown:

@@ -7,10 +7,11 @@ serves cells of different owners; /proc is read, and children are started, as th
 from dataclasses import dataclass
 
 from shadowd.adapters.genericfiles import BeatFile
+from shadowd.adapters.serverlock import ServerBeats
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, PauseReading, Unknown
+from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, PauseReading, ServerLock, Unknown
 from shadowd.ports import CellFiles, ClaimLog
 
 
@@ -25,6 +26,11 @@ class FilesAs:
         """Read as the user."""
         become(self.user)
         return self.files.read_lock()
+
+    def read_server_lock(self) -> ServerLock | Unknown:
+        """Read as the user."""
+        become(self.user)
+        return self.files.read_server_lock()
 
     def read_beat(self) -> int | Unknown:
         """Read as the user."""
@@ -77,7 +83,7 @@ class BeatsAs:
     """``Beater`` as a user."""
 
     user: FileUser | None
-    file: BeatFile
+    file: BeatFile | ServerBeats
     health: Health
 
     def write_beat(self, epoch: Epoch) -> Unknown | None:

@@ -18,9 +18,8 @@ from pathlib import Path
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
 from shadowd.adapters.instance import lock_instance
-from shadowd.adapters.publish import replace_file
-from shadowd.adapters.user import become
 from shadowd.adapters.wakeup import Watches
+from shadowd.app.gridengine import write_pid_file
 from shadowd.app.leases import KeptLeases, cells_with_leases
 from shadowd.app.prepared import Prepared
 from shadowd.app.wiring import Assembled, assemble, prepare
@@ -84,6 +83,11 @@ class Cells:
         """Tell whether there is a lease to enforce although nothing can be read of its cell."""
         silent = (slot for slot in self._slots.values() if not isinstance(slot.problem, AlreadyRunningError))
         return any(slot.keeping for slot in silent)
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether some cell is another daemon's, and this one's when that ends."""
+        return any(self._waits(slot) for slot in self._slots.values())
 
     @property
     def problem(self) -> ShadowdError:
@@ -200,6 +204,8 @@ class Cells:
         except ShadowdError as problem:
             _unlock(slot)
             self._disable(slot, problem)
+            if self._waits(slot):
+                self._later(lambda: self._look_again(slot), slot.settings.retry_interval or _SOON)
             return
         self._begin(slot, slot.assembled)
 
@@ -208,7 +214,20 @@ class Cells:
         slot.problem = problem
         if not self._quiet and slot.told != str(problem):
             slot.told = str(problem)
-            announce("cell.disabled", cell=slot.settings.name, detail=str(problem))
+            event = "cell.waiting" if self._waits(slot) else "cell.disabled"
+            announce(event, cell=slot.settings.name, detail=str(problem))
+
+    @staticmethod
+    def _waits(slot: _Slot) -> bool:
+        """Tell whether another daemon of this machine has a cell of which several may be started.
+
+        TORQUE's extra servers on one machine wait, and do not fail (TORQUE.md, "same host").
+        """
+        return slot.settings.kind == "torque" and isinstance(slot.problem, AlreadyRunningError)
+
+    def _look_again(self, slot: _Slot) -> None:
+        if self._slots.get(slot.settings.name) is slot:
+            self._look(slot)
 
     def _assemble(self, prepared: Prepared) -> Assembled:
         return assemble(
@@ -227,7 +246,7 @@ class Cells:
         paths = prepared.files.paths
         self.loop.runners[name] = assembled.runner
         if slot.settings.kind == "gridengine":
-            assembled.runner.in_background(lambda: _write_pid_file(prepared))
+            assembled.runner.in_background(lambda: write_pid_file(prepared))
         if self.settings.watch:
             places: Iterable[tuple[Path, tuple[str, ...]]] = (
                 (paths.spool, (paths.beat.name, paths.lock.name)),
@@ -247,9 +266,9 @@ class Cells:
         self.submit(slot.assembled.close)
         _unlock(slot)
 
-    def _later(self, job: Job) -> None:
+    def _later(self, job: Job, seconds: float = _SOON) -> None:
         def wait() -> None:
-            time.sleep(_SOON)
+            time.sleep(seconds)
             self.loop.post(job)
 
         self.submit(wait)
@@ -276,11 +295,3 @@ def _try(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> 
         return error
     except OSError as error:
         return CellError(str(cell.place), f"cannot be read: {error}", "is it mounted?")
-
-
-def _write_pid_file(prepared: Prepared) -> None:
-    """Write the ancestor's pid file, by which the stock startup script finds us."""
-    become(prepared.user)
-    replace_file(
-        prepared.files.paths.spool / f"shadowd_{prepared.full_name}.pid", f"{os.getpid()}\n".encode()
-    )

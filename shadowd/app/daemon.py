@@ -25,7 +25,8 @@ from shadowd.adapters.wakeup import EventWaker, Watches
 from shadowd.app.cells import Cells
 from shadowd.app.succession import Succession
 from shadowd.config.load import Loaded
-from shadowd.config.models import LogSettings, Settings
+from shadowd.config.models import Settings
+from shadowd.config.tables import LogSettings
 from shadowd.core.actions import Level
 from shadowd.core.events import TakeoverAsked
 from shadowd.errors import ConfigError
@@ -134,7 +135,7 @@ class Daemon:
             self._loop.turn()
             if self._told_to_stop:
                 self._leave()
-        if not self._cells.served and not self._cells.keeping:
+        if not (self._cells.served or self._cells.keeping or self._cells.waiting):
             raise self._cells.problem
 
     def _in_worker(self, job: Job) -> None:

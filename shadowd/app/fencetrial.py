@@ -15,7 +15,8 @@ from shadowd.adapters.ground import survey
 from shadowd.adapters.switch import AgentSwitch, Order, Power
 from shadowd.app.fencing import switch_of
 from shadowd.config.load import load
-from shadowd.config.models import CellSettings, FenceSettings
+from shadowd.config.models import CellSettings
+from shadowd.config.tables import FenceSettings
 from shadowd.console.deadline import run_all
 from shadowd.console.health import Health, Item
 from shadowd.console.report import Report

@@ -7,7 +7,8 @@ people do. This module refuses to insist on the program: one that is missing now
 from shadowd.adapters.fence import ClaimedFencer, NoFencer
 from shadowd.adapters.hostnames import HostNames
 from shadowd.adapters.switch import AgentSwitch, CommandSwitch, Switch, find_agent
-from shadowd.config.models import CellSettings, FenceSettings
+from shadowd.config.models import CellSettings
+from shadowd.config.tables import FenceSettings
 from shadowd.core.values import Host, Seconds
 from shadowd.ports import ClaimLog, Fencer
 

@@ -15,6 +15,7 @@ from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.sitecommand import CommandProbe, Health, LeaseOnly, SiteCommand
+from shadowd.adapters.user import FileUser
 from shadowd.app.asuser import BeatsAs
 from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
@@ -22,6 +23,7 @@ from shadowd.core.values import Host
 from shadowd.errors import CellError
 from shadowd.ports import MasterProbe
 
+Asking = Callable[[tuple[str, ...], float], SiteCommand]
 _KEPT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -36,14 +38,9 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     command = cell.launch.command or ()
     search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name)
     files = GridEngineFiles(cell.name, host, paths, names, search)
-    ours = {key: value for key, value in environ.items() if key in _KEPT}
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **ours, **cell.launch.environment}
+    environment = environment_of(cell, environ)
     user = as_user(cell.launch.user)
-
-    def asks(argv: tuple[str, ...], timeout: float) -> SiteCommand:
-        known = {**environment, "SHADOWD_CELL": cell.name, "SHADOWD_HOST": host}
-        return SiteCommand(argv, known, timeout, user)
-
+    ask = asking(cell, host, environment, user)
     health = cell.health
     beats = BeatFile(paths)
     return Prepared(
@@ -54,19 +51,30 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         user=user,
         pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
         environment=environment,
-        probe=_probe(cell, files, asks),
+        probe=probe_of(cell, files, ask),
         runtime_dir=settings.runtime_dir,
-        beater=BeatsAs(user, beats, Health(asks(health.command, health.timeout) if health.command else None)),
+        beater=BeatsAs(user, beats, Health(ask(health.command, health.timeout) if health.command else None)),
         close=beats.close,
     )
 
 
-def _probe(
-    cell: CellSettings, files: GridEngineFiles, asks: Callable[[tuple[str, ...], float], SiteCommand]
-) -> MasterProbe:
+def environment_of(cell: CellSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the pair and the site's commands are started with."""
+    ours = {key: value for key, value in environ.items() if key in _KEPT}
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **ours, **cell.launch.environment}
+
+
+def asking(cell: CellSettings, host: Host, environment: Mapping[str, str], user: FileUser | None) -> Asking:
+    """Return what makes a command of the site out of its arguments and its time limit."""
+    known = {**environment, "SHADOWD_CELL": cell.name, "SHADOWD_HOST": host}
+    return lambda argv, timeout: SiteCommand(argv, known, timeout, user)
+
+
+def probe_of(cell: CellSettings, files: GridEngineFiles, ask: Asking) -> MasterProbe:
+    """Return how an old master is asked: by a command, by its port, or not at all."""
     timeout = cell.timing().probe_timeout
     if cell.probe.command is not None:
-        return CommandProbe(asks(cell.probe.command, timeout))
+        return CommandProbe(ask(cell.probe.command, timeout))
     if cell.probe.port is None:
         return LeaseOnly()
     return TcpProbe(

@@ -12,8 +12,10 @@ from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.launch import Program
 from shadowd.adapters.probe import TcpProbe
+from shadowd.adapters.publish import replace_file
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
+from shadowd.adapters.user import become
 from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.values import Host
@@ -59,6 +61,14 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
             resolver=lambda name: system_resolver(files.address(Host(name))),
         ),
         runtime_dir=settings.runtime_dir,
+    )
+
+
+def write_pid_file(prepared: Prepared) -> None:
+    """Write the ancestor's pid file, by which the stock startup script finds us."""
+    become(prepared.user)
+    replace_file(
+        prepared.files.paths.spool / f"shadowd_{prepared.full_name}.pid", f"{os.getpid()}\n".encode()
     )
 
 

@@ -13,7 +13,8 @@ from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.hostnames import machine_names
 from shadowd.adapters.launch import Program
 from shadowd.adapters.user import FileUser, lookup
-from shadowd.config.models import CellSettings, LaunchSettings, Settings
+from shadowd.config.models import CellSettings, Settings
+from shadowd.config.tables import LaunchSettings
 from shadowd.core.values import Host, Seconds
 from shadowd.ports import Beater, MasterProbe
 from shadowd.runtime.executor import BeatsByItself

@@ -17,7 +17,7 @@ from shadowd.adapters.kept import Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import FileUser, become
-from shadowd.app import generic, gridengine
+from shadowd.app import generic, gridengine, torque
 from shadowd.app.asuser import ClaimsAs, FilesAs
 from shadowd.app.fencing import fencer
 from shadowd.app.hinting import hinted
@@ -48,6 +48,8 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     """Look at the cell's files; raises CellError with what is missing."""
     if cell.kind == "generic":
         return generic.prepare(settings, cell, environ)
+    if cell.kind == "torque":
+        return torque.prepare(settings, cell, environ)
     return gridengine.prepare(settings, cell, environ)
 
 
@@ -101,7 +103,7 @@ def assemble(
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
     outlet = CellOutlet(prepared, lease)
     spool = SpoolLog(
-        files.paths.spool / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
+        files.paths.lock.parent / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
         lambda flush: runner.in_background(lambda: _as(prepared.user, flush)),
         host=host,
         wall=clock.wall,
@@ -171,7 +173,8 @@ def _policy(prepared: Prepared, machine_id: str) -> Policy:
         restart_limit=settings.restart_limit,
         restart_window=Seconds(settings.restart_window),
         fence=settings.fence.policy,
-        beats=settings.kind == "generic",
+        beats=settings.kind != "gridengine",
+        clean_exit_stops=settings.clean_exit != "hand_over",
         health_threshold=settings.health.threshold if settings.health.command else 0,
     )
 

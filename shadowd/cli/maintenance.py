@@ -54,6 +54,8 @@ class Site(NamedTuple):
     ledger: Callable[[], Ledger | Unknown]
     own: Callable[[], Host]
     """The name of this host in the cell; asks the resolver where none is configured."""
+    listed: bool
+    """The hosts of the cell must be listed before its first start."""
 
 
 def add_options(parser: argparse.ArgumentParser, *, named: bool = True, patience: float = PATIENCE) -> None:
@@ -87,9 +89,9 @@ def chosen(args: argparse.Namespace) -> LightCell:
 
 
 def generic(args: argparse.Namespace) -> LightCell:
-    """Return the one generic cell that is meant."""
+    """Return the one cell that is meant, of a kind whose masters have no startup script of their own."""
     cell = chosen(args)
-    if cell.kind != "generic":
+    if cell.kind == "gridengine":
         raise UsageError(
             f"cell {cell.name}",
             f"is of kind {cell.kind}: its own startup script does that",
@@ -134,7 +136,7 @@ def _site(cell: LightCell) -> Site:
     from shadowd.adapters.hostnames import machine_names
     from shadowd.adapters.user import become, lookup
 
-    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     spool = found.paths.spool
     if not spool.is_dir():
         raise CellError(str(spool), "there is no such directory", "is the file system mounted?")
@@ -147,7 +149,15 @@ def _site(cell: LightCell) -> Site:
         names = (cell.host,) if cell.host else machine_names(_DNS)
         return found.names.knowing(names).canonical(names[0])
 
-    return Site(found.paths.pause, found.owner or "root", files.read_pause, found.paths, claims.list, own)
+    return Site(
+        found.paths.pause,
+        found.owner or "root",
+        files.read_pause,
+        found.paths,
+        claims.list,
+        own,
+        cell.kind != "torque",
+    )
 
 
 def _patience(text: str) -> float:

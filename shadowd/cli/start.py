@@ -69,7 +69,7 @@ def _prepare(site: Site) -> Path:
     from shadowd.adapters.genericfiles import found
     from shadowd.adapters.lockfile import clear_mark
 
-    if not site.paths.shadows.exists():
+    if site.listed and not site.paths.shadows.exists():
         remedy = f"write into it the hosts that may have the master, the first choice first ({site.own()})"
         raise CellError(str(site.paths.shadows), "there is no such file", remedy)
     problem = found(site.paths, site.own()) or clear_mark(site.paths.lock)

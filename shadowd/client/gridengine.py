@@ -32,7 +32,7 @@ def gridengine_list(cell: LightCell, environ: Mapping[str, str], *, only: bool =
     if cell.sge_root is None and cell.port is None:
         remedy = "name the port of its master in [cell.probe]"
         raise CellError(f"cell {cell.name}", "nobody can ask its master: it has no port", remedy)
-    found = survey(cell.sge_root, cell.sge_cell, cell.directory)
+    found = survey(cell.sge_root, cell.sge_cell, cell.directory, server_lock=cell.server_lock)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
     names = found.names.knowing(own)
     files = replace(found, names=names).files(cell.name, names.canonical(own[0]))

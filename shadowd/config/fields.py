@@ -116,7 +116,9 @@ SgeCell = Annotated[str, PlainValidator(words.sge_cell), WithJsonSchema(_STRING)
 HostName = Annotated[str, PlainValidator(words.host_name), WithJsonSchema(_STRING)]
 UserName = Annotated[str, PlainValidator(words.user_name), WithJsonSchema(_STRING)]
 Kind = Annotated[
-    Literal["gridengine", "generic"], PlainValidator(words.kind), WithJsonSchema({"enum": [*words.KINDS]})
+    Literal["gridengine", "generic", "torque"],
+    PlainValidator(words.kind),
+    WithJsonSchema({"enum": [*words.KINDS]}),
 ]
 Port = Annotated[
     int, PlainValidator(words.port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})

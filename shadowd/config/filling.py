@@ -17,6 +17,24 @@ from shadowd.errors import ConfigError
 
 GENERIC = {"check_interval": 5.0, "beat_interval": 5.0, "stale_after": 30.0, "delay": 60.0}
 """The timers of a generic cell that says nothing: the guard beats every few seconds."""
+SERVER_PRIV = "/var/spool/torque/server_priv"
+TORQUE = {
+    "directory": SERVER_PRIV,
+    "lock": "fcntl",
+    "clean_exit": "hand_over",
+    "retry_interval": 1.0,
+    "beat_interval": 1.0,
+    "stale_after": 9.0,
+    "delay": 0.0,
+    "probe_timeout": 3.0,
+    "io_timeout": 5.0,
+    "launch_timeout": 30.0,
+    "retry_after": 5.0,
+    "retry_limit": 60.0,
+    "restart_limit": 0,
+}
+"""What a TORQUE cell has that says nothing: a lock that is looked at each second, and 9 s to be stale."""
+PBS_SERVER = ("/usr/local/sbin/pbs_server", "-D")
 DEFAULT = "default"
 DERIVED = "derived"
 
@@ -82,6 +100,8 @@ def _cell(index: int, written: dict[str, Any], filled: Filled, environ: Mapping[
     where: KeyPath = ("cell", index)
     if cell.get("kind") == "generic":
         return _generic(where, cell, filled)
+    if cell.get("kind") == "torque":
+        return _torque(where, cell, filled)
     if "sge_root" not in cell:
         root = take(environ, "SGE_ROOT", words.path, filled.problems)
         name = take(environ, "SGE_CELL", words.sge_cell, filled.problems)
@@ -116,6 +136,29 @@ def _generic(where: KeyPath, cell: dict[str, Any], filled: Filled) -> dict[str, 
     if "name" not in cell and isinstance(cell.get("directory"), str):
         cell["name"] = cell["directory"].rstrip("/").rpartition("/")[2]
         filled.origins[*where, "name"] = DERIVED
+    return cell
+
+
+def _torque(where: KeyPath, cell: dict[str, Any], filled: Filled) -> dict[str, Any]:
+    """Complete a TORQUE cell: one lock and one interval to look at it, and the usual server."""
+    for key, value in TORQUE.items():
+        if key not in cell:
+            cell[key] = value
+            filled.origins[*where, key] = DEFAULT
+    directory, launch = cell["directory"], cell.get("launch", {})
+    derived = dict.fromkeys(("check_interval", "notice_interval"), cell["retry_interval"])
+    if isinstance(directory, str):
+        above, _, last = directory.rstrip("/").rpartition("/")
+        # The name of server_priv says nothing; that of TORQUE's home does.
+        derived["name"] = last if last != "server_priv" else above.rpartition("/")[2] or last
+        derived["lock_file"] = f"{directory.rstrip('/')}/server.lock"
+    for key, value in derived.items():
+        if key not in cell:
+            cell[key] = value
+            filled.origins[*where, key] = DERIVED
+    if isinstance(launch, dict) and "command" not in launch:
+        cell["launch"] = {**launch, "command": list(PBS_SERVER)}
+        filled.origins[*where, "launch", "command"] = DEFAULT
     return cell
 
 

@@ -32,7 +32,7 @@ class LightCell(NamedTuple):
     name: str
     kind: str
     sge_root: Path | None
-    """None in a generic cell."""
+    """None in a cell of another kind."""
     sge_cell: str
     directory: Path
     """``$SGE_ROOT/$SGE_CELL``: ``common`` and, in most cells, ``spool`` lie in it. Else the shared one."""
@@ -46,6 +46,8 @@ class LightCell(NamedTuple):
     """Address by host name, in place of the resolver."""
     user: str | None = None
     """Account of the pair."""
+    server_lock: tuple[str, Path] | None = None
+    """How TORQUE's server.lock is held, and where it lies."""
 
 
 class LightSettings(NamedTuple):
@@ -78,10 +80,13 @@ def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> Lig
         raise ConfigError(str(source.path), "cell: is no table", "write [[cell]], with two brackets")
     kind = _take(cell, "kind", words.kind, source) if "kind" in cell else words.KINDS[0]
     name = _take(cell, "name", words.cell_name, source)
-    if kind == "generic":
+    if kind != "gridengine":
         place = _take(cell, "directory", words.path, source)
+        lock = None
+        if kind == "torque":
+            lock = _take(cell, "lock", words.text, source), _take(cell, "lock_file", words.path, source)
         return LightCell(
-            name, kind, None, "", place, host, runtime_dir, _fence(cell), *_probe(cell), _user(cell)
+            name, kind, None, "", place, host, runtime_dir, _fence(cell), *_probe(cell), _user(cell), lock
         )
     root = _take(cell, "sge_root", words.path, source)
     sge_cell = _take(cell, "sge_cell", words.sge_cell, source)

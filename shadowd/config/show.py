@@ -11,21 +11,16 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from shadowd.config.load import Loaded
-from shadowd.config.models import (
-    DERIVED_DURATIONS,
-    CellSettings,
-    FenceSettings,
-    HealthSettings,
-    ProbeSettings,
-)
+from shadowd.config.models import DERIVED_DURATIONS, CellSettings
 from shadowd.config.syntax import KeyPath
+from shadowd.config.tables import FenceSettings, HealthSettings, ProbeSettings
 from shadowd.config.toml import key, scalar
 
 HIDDEN = "(hidden)"
 """In place of a value that may be a password: what a person copies from a screen must not hold one."""
 
 
-_OF_ONE_KIND = {"sge_root", "directory"}
+_OF_ONE_KIND = {"sge_root", "directory", "lock", "lock_file", "retry_interval", "clean_exit"}
 
 
 class Entry(NamedTuple):
@@ -46,7 +41,7 @@ def entries(loaded: Loaded) -> Iterator[Entry]:
         yield from _table(loaded, cell, where)
         yield from _table(loaded, cell.launch, (*where, "launch"))
         yield from _table(loaded, cell.probe, (*where, "probe"))
-        if cell.kind == "generic":
+        if cell.kind != "gridengine":
             yield from _table(loaded, cell.health, (*where, "health"))
         yield from _table(loaded, cell.fence, (*where, "fence"))
         yield from _options(loaded, cell.fence, (*where, "fence", "options"))

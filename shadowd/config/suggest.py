@@ -11,16 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from shadowd.config.environment import INTERVALS
-from shadowd.config.models import (
-    CellSettings,
-    FenceSettings,
-    HealthSettings,
-    LaunchSettings,
-    LogSettings,
-    ProbeSettings,
-    Settings,
-)
+from shadowd.config.models import CellSettings, Settings
 from shadowd.config.syntax import KeyPath
+from shadowd.config.tables import FenceSettings, HealthSettings, LaunchSettings, LogSettings, ProbeSettings
 from shadowd.config.toml import scalar
 
 TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {

@@ -19,7 +19,7 @@ SHORTEST = 0.05
 LONGEST = 7 * 86400
 MOST_RESTARTS = 100
 """Seconds. A longer wait than a week is a slip (a unit, a zero), or a wish for ``observer``."""
-KINDS = ("gridengine", "generic")
+KINDS = ("gridengine", "generic", "torque")
 """The kinds of cell that this release serves."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 from shadowd.config.load import examine, load
-from shadowd.config.models import (
-    CellSettings,
-    FenceSettings,
-    HealthSettings,
-    LaunchSettings,
-    LogSettings,
-    ProbeSettings,
-    Settings,
-)
+from shadowd.config.models import CellSettings, Settings
+from shadowd.config.tables import FenceSettings, HealthSettings, LaunchSettings, LogSettings, ProbeSettings
 from shadowd.core.timing import DelayApplies, Timing
 from shadowd.core.values import FencePolicy
 

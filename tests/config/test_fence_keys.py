@@ -9,8 +9,8 @@ from shadowd.cli import main
 from shadowd.config.explain import each_of
 from shadowd.config.light import LightFence, light_settings
 from shadowd.config.load import examine, load
-from shadowd.config.models import FenceSettings
 from shadowd.config.show import as_data, as_toml
+from shadowd.config.tables import FenceSettings
 from shadowd.core.timing import Timing
 from shadowd.core.values import FencePolicy
 from shadowd.errors import ConfigError

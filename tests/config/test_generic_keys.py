@@ -80,9 +80,12 @@ def test_the_ancestors_variables_mean_nothing_to_it(tmp_path: Path) -> None:
         ),
         (
             '[[cell]]\nsge_root = "/o"\n[cell.health]\ncommand = ["/x"]\n',
-            "which only a generic cell can have",
+            "which only a generic or torque cell can have",
         ),
-        ('[[cell]]\nsge_root = "/o"\n[cell.probe]\ncommand = ["/x"]\n', "which only a generic cell can have"),
+        (
+            '[[cell]]\nsge_root = "/o"\n[cell.probe]\ncommand = ["/x"]\n',
+            "which only a generic or torque cell can have",
+        ),
         (f'{CELL}{LAUNCH}[cell.probe]\ncommand = ["/x"]\nport = 1\n', "has both command and port"),
         (f"{CELL}{LAUNCH}[cell.health]\nthreshold = 0\n", "threshold: 0 is no number of failures: 1 to 100"),
         (f"{CELL}{LAUNCH}[cell.health]\nthreshold = true\n", "is no number of failures"),

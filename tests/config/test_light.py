@@ -71,7 +71,7 @@ def test_a_wrong_timer_does_not_stop_the_look(tmp_path: Path) -> None:
         "host = ''\n" + CELL,
         "runtime_dir = 1\n" + CELL,
         CELL + "name = '../x'",
-        CELL + "kind = 'torque'",
+        CELL + "kind = 'slurm'",
         CELL + "sge_cell = ''",
         "[[cell]]\nsge_root = 'x'",
         "=",

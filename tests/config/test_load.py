@@ -8,13 +8,8 @@ from pydantic import ValidationError
 
 from shadowd.config.explain import MOST, ManyProblemsError, each_of
 from shadowd.config.load import examine, load
-from shadowd.config.models import (
-    DURATIONS,
-    CellSettings,
-    LaunchSettings,
-    LogSettings,
-    ProbeSettings,
-)
+from shadowd.config.models import DURATIONS, CellSettings
+from shadowd.config.tables import LaunchSettings, LogSettings, ProbeSettings
 from shadowd.core.timing import DelayApplies, Timing
 from shadowd.errors import ConfigError
 
@@ -119,7 +114,7 @@ def test_the_settings_cannot_be_changed(tmp_path: Path) -> None:
         ("runtime_dir = 5", ":3: cell[0].runtime_dir", "unknown key", "runtime_dir belongs at the top"),
         ("zzz = 5", ":3: cell[0].zzz", "unknown key", "schema"),
         ("[other]\nx = 1", ":3: other", "unknown key", "schema"),
-        ('kind = "torque"', ":3: cell[0].kind", 'it serves "gridengine"', 'kind = "gridengine"'),
+        ('kind = "slurm"', ":3: cell[0].kind", 'it serves "gridengine"', 'kind = "gridengine"'),
         ("check_interval = 0", ":3: cell[0].check_interval", "at least", "check_interval = 60"),
         ("delay = -1", ":3: cell[0].delay", "at least 0 s", "delay = 600"),
         ("delay = nan", ":3: cell[0].delay", "finite", "delay = 600"),
@@ -177,7 +172,7 @@ def test_a_file_without_a_proper_cell_is_refused(tmp_path: Path, text: str, reas
 
 def test_a_kind_of_a_later_release_is_the_only_complaint_about_its_cell(tmp_path: Path) -> None:
     """What another kind lacks of this one's keys is no news."""
-    assert len(mistakes(tmp_path, '[[cell]]\nkind = "torque"\n')) == 1
+    assert len(mistakes(tmp_path, '[[cell]]\nkind = "slurm"\n')) == 1
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:

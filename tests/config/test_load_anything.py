@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowd.config.load import examine, load
-from shadowd.config.models import CellSettings, LaunchSettings, LogSettings, ProbeSettings, Settings
+from shadowd.config.models import CellSettings, Settings
 from shadowd.config.show import as_toml
+from shadowd.config.tables import LaunchSettings, LogSettings, ProbeSettings
 from shadowd.config.toml import key, scalar
 from shadowd.errors import ConfigError
 

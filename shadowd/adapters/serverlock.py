@@ -1,0 +1,202 @@
+"""TORQUE's ``server.lock`` as others see it: held by whom, and refreshed by our guard (TORQUE.md).
+
+Whose it is says the record beside the claims, ``server.session``, which ``holdlock`` wrote: the session in
+the lock, the inode (``fcntl``), and the epoch. A record whose epoch has an outcome excuses nobody who *holds*
+the lock: nothing of that epoch runs. So a server that no claim started is known, whatever its session is.
+
+The two methods differ in what proves a life: with ``fcntl`` the kernel's word that the file is locked, with
+``lease`` that its date moves as *this* process observes it; no clock is compared with it. An empty file that
+is held is doubt, for every ``pbs_server`` that starts empties it first.
+
+Refuses to lock anything: that is the server's own part.
+"""
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shadowd.adapters.claimnames import notice_name
+from shadowd.adapters.genericfiles import BeatFile
+from shadowd.adapters.publish import rewrite_file
+from shadowd.adapters.reading import list_dir, place, read_small, unreadable
+from shadowd.adapters.records import MAX_EPOCH, parse_object
+from shadowd.core.values import OUTCOMES, Epoch, Problem, ServerLock, Unknown
+
+FCNTL, LEASE = "fcntl", "lease"
+_FLOCK: Final = "hhqqi4x"
+"""``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
+_LIMIT: Final = 4096
+_MOST_ENTRIES: Final = 50_000
+_PATIENCE: Final = 2.0
+_AGAIN: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What ``server.session`` says: the server of ours that took the lock last."""
+
+    epoch: Epoch
+    host: str
+    inodes: tuple[int, ...]
+    contents: tuple[str, ...]
+
+    @property
+    def session(self) -> str:
+        """What it wrote into the lock."""
+        return self.contents[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One look at the lock."""
+
+    lock: ServerLock
+    mtime: int = 0
+    """Milliseconds, in which only a change counts; 0 where it proves no life."""
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLockFile:
+    """``server.lock`` of one cell."""
+
+    path: Path
+    method: str
+    state: Path
+    """Where ``server.session`` and the notices lie."""
+
+    def look(self) -> Holder | Unknown:
+        """Return who holds it, as far as that is no server of ours."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except FileNotFoundError:
+            return self._missing()
+        except (OSError, ValueError) as error:
+            return unreadable(self.path, error)
+        try:
+            return self._judge(descriptor)
+        except OSError as error:
+            return unreadable(self.path, error)
+        finally:
+            os.close(descriptor)
+
+    def refresh(self) -> None:
+        """Tell every ``pbs_server --ha`` that ours lives, where the date does that; what fails is no matter.
+
+        A lock in which another server is written is left alone, and one that was removed is written anew.
+        """
+        if self.method != LEASE:
+            return
+        session = self.session()
+        content = read_small(self.path, _LIMIT)
+        if session is None:
+            return
+        if isinstance(content, Unknown):
+            if content.problem is Problem.MISSING:
+                rewrite_file(self.path, f"{session.session}\n".encode(), 0o600)
+        elif _word(content) == session.session:
+            with suppress(OSError):
+                os.utime(self.path)
+
+    def session(self) -> Session | None:
+        """Return the record of the server of ours that took the lock last; None where it says nothing."""
+        data = read_small(self.state / "server.session", _LIMIT)
+        match None if isinstance(data, Unknown) else parse_object(data):
+            case {
+                "epoch": int(epoch),
+                "host": str(host),
+                "inodes": [*inodes],
+                "contents": [_, *_] as contents,
+            }:
+                if 1 <= epoch <= MAX_EPOCH:
+                    numbers = tuple(one for one in inodes if isinstance(one, int))
+                    return Session(Epoch(epoch), host, numbers, tuple(map(str, contents)))
+        return None
+
+    def _judge(self, descriptor: int) -> Holder | Unknown:
+        status = os.fstat(descriptor)
+        content = _word(os.pread(descriptor, _LIMIT, 0))
+        if self.method == LEASE:
+            session = self.session()
+            if not content or (session is not None and content == session.session):
+                return Holder(ServerLock.CLEAR, content=content)
+            return Holder(ServerLock.NAMED, status.st_mtime_ns // 1_000_000, content)
+        if not _is_held(descriptor):
+            return Holder(ServerLock.CLEAR, content=content)
+        if self._is_ours(status.st_ino, content):
+            return Holder(ServerLock.CLEAR, content=content)
+        if not content:
+            return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
+        return Holder(ServerLock.HELD, content=content)
+
+    def _is_ours(self, inode: int, content: str) -> bool:
+        session = self.session()
+        if session is None or inode not in session.inodes or content not in session.contents:
+            return False
+        notices = self.state / "notices"
+        return not any((notices / notice_name(session.epoch, kind)).exists() for kind in OUTCOMES)
+
+    def _missing(self) -> Holder | Unknown:
+        """Tell a file that is not there from a file system that is not."""
+        directory, name = place(self.path)
+        names = list_dir(directory, _MOST_ENTRIES)
+        if isinstance(names, Unknown):
+            return names
+        if name in names:
+            return Unknown(Problem.UNREADABLE, str(self.path), "it came or went a moment ago")
+        return Holder(ServerLock.CLEAR)
+
+
+class ServerBeats:
+    """The heartbeat of a TORQUE cell, as its guard writes it: none before the server has the lock."""
+
+    def __init__(
+        self, beats: BeatFile, lock: ServerLockFile, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._beats = beats
+        self._lock = lock
+        self._sleep = sleep
+        self._holds = Epoch(0)
+
+    def write(self, epoch: Epoch) -> Unknown | None:
+        """Count up by one and refresh the lock; None when the beat is on the server's disk.
+
+        The first beat of an epoch waits a moment for its server to have the lock: a beat confirms the start.
+        """
+        if epoch != self._holds and not self._has_lock(epoch):
+            detail = f"the server of epoch {epoch} has not taken {self._lock.path} yet; see its log"
+            return Unknown(Problem.MISSING, str(self._lock.state / "server.session"), detail)
+        self._holds = epoch
+        problem = self._beats.write(epoch)
+        if problem is None:
+            self._lock.refresh()
+        return problem
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        self._beats.close()
+
+    def _has_lock(self, epoch: Epoch) -> bool:
+        for _ in range(int(_PATIENCE / _AGAIN)):
+            session = self._lock.session()
+            if session is not None and session.epoch == epoch:
+                return True
+            self._sleep(_AGAIN)
+        return False
+
+
+def _is_held(descriptor: int) -> bool:
+    """Ask the kernel whether another process holds a lock on the file; raises OSError."""
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind: int = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
+    return kind != fcntl.F_UNLCK
+
+
+def _word(data: bytes) -> str:
+    return data.decode("ascii", "replace").strip()
