@@ -49,6 +49,7 @@ def test_there_is_an_example_for_each_use() -> None:
         "generic.toml",
         "generic-licences.toml",
         "generic-cron.toml",
+        "generic-slurmctld.toml",
     }
 
 
