@@ -36,6 +36,25 @@ def test_everything_gets_its_place(tmp_path: Path) -> None:
     assert f"ExecStart={PROGRAM} run" in (tmp_path / "etc/systemd/system/shadowd.service").read_text()
 
 
+def test_a_host_of_torque_gets_its_own(tmp_path: Path) -> None:
+    """Its script, its unit and its cron line, which is off; TORQUE's own are kept as the way back."""
+    (tmp_path / "etc/init.d").mkdir(parents=True)
+    (tmp_path / "etc/init.d/pbs_server").write_text("#!/bin/sh\nqterm\n")
+    done = install(tmp_path, "--torque", "--program", PROGRAM)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "etc/init.d/pbs_server").read_bytes() == (DEPLOY / "pbs_server").read_bytes()
+    assert (tmp_path / "etc/init.d/pbs_server").stat().st_mode & 0o777 == 0o755
+    assert "qterm" in (tmp_path / "etc/init.d/pbs_server.before-shadowd").read_text()
+    assert (tmp_path / "etc/systemd/system/pbs_server.service").is_file()
+    line = (tmp_path / "etc/cron.d/pbs_server").read_text().splitlines()
+    assert [words for words in line if not words.startswith("#")] == []
+    assert line[-1].endswith(" root /etc/init.d/pbs_server keep")
+    assert not list(tmp_path.rglob("sge*"))
+    before = everything(tmp_path)
+    assert install(tmp_path, "--torque", "--program", PROGRAM).returncode == 0
+    assert everything(tmp_path) == before
+
+
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     """Installing again says that all is in place and rewrites no file."""
     install(tmp_path, "--program", PROGRAM)

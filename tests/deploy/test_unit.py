@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNITS = ("shadowd.service", "sgemaster.service")
+UNITS = ("shadowd.service", "sgemaster.service", "pbs_server.service")
 
 
 def settings(name: str) -> dict[str, list[str]]:
@@ -30,7 +30,7 @@ def test_systemd_accepts_the_unit(name: str, tmp_path: Path) -> None:
         return
     true = shutil.which("true") or "/bin/true"
     text = (DEPLOY / name).read_text()
-    for command in ("/opt/shadowd/bin/shadowd", "/etc/init.d/sgemaster"):
+    for command in ("/opt/shadowd/bin/shadowd", "/etc/init.d/sgemaster", "/etc/init.d/pbs_server"):
         text = text.replace(command, true)
     unit = tmp_path / name
     unit.write_text(text)
@@ -71,14 +71,23 @@ def test_the_sandbox_does_not_reach_the_master() -> None:
     assert not needed & set(bounds.lstrip("~").split())
 
 
-def test_the_unit_of_the_master_never_kills() -> None:
+@pytest.mark.parametrize(
+    ("name", "patience"), [("sgemaster.service", 600), ("pbs_server.service", 60 + 10 + 15)]
+)
+def test_the_units_of_masters_never_kill(name: str, patience: int) -> None:
     """What did not end within the time of ExecStop goes on stopping; no signal follows."""
-    unit = settings("sgemaster.service")
+    unit = settings(name)
     assert unit["KillMode"] == ["process"]
     assert unit["SendSIGKILL"] == ["no"]
-    assert int(unit["TimeoutStopSec"][0]) > 600
+    assert int(unit["TimeoutStopSec"][0]) > patience
 
 
 def test_the_master_is_there_before_its_shadow() -> None:
     """At boot the daemon starts after the startup script had its turn."""
     assert "sgemaster.service" in settings("shadowd.service")["After"]
+
+
+def test_the_server_of_torque_ends_before_its_guard() -> None:
+    """At shutdown systemd stops in the opposite order, and the guard is who writes that the server ended."""
+    assert "shadowd.service" in settings("pbs_server.service")["After"]
+    assert not settings("pbs_server.service").keys() & {"Requires", "BindsTo", "PartOf"}
