@@ -139,13 +139,13 @@ class Generic:
         assert len(set(reigns)) == len(reigns), f"two masters at once: {reigns}\n{self.story()}"
 
     def all_of(self, host: str) -> list[int]:
-        """Return every process of a host: its daemon and its master."""
-        return [self.daemons[host].pid, *self.masters(host)]
+        """Return every process of a host: its daemon, its masters and the heir."""
+        return [self.daemons[host].pid, *self.masters(host), *self.heirs(host)]
 
     def freeze(self, host: str) -> list[int]:
-        """Stop every process of a host, as a hypervisor does; return them."""
-        frozen = self.all_of(host)
-        for pid in frozen:
+        """Stop every process of a host, as a hypervisor does; return its daemon and its masters."""
+        frozen = [self.daemons[host].pid, *self.masters(host)]
+        for pid in (*frozen, *self.heirs(host)):
             os.kill(pid, signal.SIGSTOP)
         return frozen
 
