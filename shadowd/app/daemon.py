@@ -23,7 +23,7 @@ from shadowd.adapters.service import ServiceManager
 from shadowd.adapters.user import become
 from shadowd.adapters.wakeup import EventWaker, Watches
 from shadowd.app.cells import Cells
-from shadowd.app.succession import Succession
+from shadowd.app.enforcing import Enforcement
 from shadowd.config.load import Loaded
 from shadowd.config.models import Settings
 from shadowd.config.tables import LogSettings
@@ -75,7 +75,7 @@ class Daemon:
             settings=loaded.settings,
             watches=Watches(unavailable=lambda why: announce("watch.unavailable", detail=why)),
         )
-        self._succession = Succession(clock, self._loop.post)
+        self._enforcement = Enforcement(clock, self._loop.post)
         self._control: ControlServer | None = None
         self._hardware = hardware_of(loaded.settings)
         self._told_to_stop = False
@@ -93,7 +93,7 @@ class Daemon:
             announce("config.warning", detail=warning)
         self._cells.hints = self._hear_hints()
         self._cells.adopt(settings)
-        self._succession.appoint(settings)
+        self._enforcement.appoint(settings)
         self._take_first_look()
         self._control = ControlServer(settings.runtime_dir, self._answer)
         announce("daemon.started", version=__version__, cells=len(settings.cells), pid=os.getpid())
@@ -208,7 +208,7 @@ class Daemon:
             self._logs.close()
             self._logs = logs_for(settings.log, self._environ, silent=self._silent)
         changed = self._cells.adopt(settings)
-        self._succession.appoint(settings)
+        self._enforcement.appoint(settings)
         announce("daemon.reloaded", changed=changed, cells=len(settings.cells))
         self._loaded_as(f"{len(settings.cells)} cells")
 

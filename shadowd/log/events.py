@@ -82,7 +82,7 @@ EVENTS: dict[str, EventName] = {
         ("hardware.disarmed", _INFO, "The hardware watchdog is stopped: nothing is guarded here."),
         ("hardware.unavailable", _WARNING, "The hardware watchdog cannot be used; the guards go on without."),
         ("hardware.withheld", _ALARM, "A master that must not live does not die; the hardware is not fed."),
-        ("heir.missing", _WARNING, "No heir will enforce the leases of this daemon, should it die."),
+        ("enforcer.missing", _WARNING, "Nobody would enforce the leases of this daemon, should it die."),
         ("hints.unavailable", _INFO, "No hints from other hosts; notices are listed regularly anyway."),
         ("log.unwritable", _WARNING, "A log file cannot be written; its lines go to the other places only."),
         ("library.message", _WARNING, "A library in use had something to say."),

@@ -139,23 +139,23 @@ class Generic:
         assert len(set(reigns)) == len(reigns), f"two masters at once: {reigns}\n{self.story()}"
 
     def all_of(self, host: str) -> list[int]:
-        """Return every process of a host: its daemon, its masters and the heir."""
-        return [self.daemons[host].pid, *self.masters(host), *self.heirs(host)]
+        """Return every process of a host: its daemon, its masters and the enforcer."""
+        return [self.daemons[host].pid, *self.masters(host), *self.enforcers(host)]
 
     def freeze(self, host: str) -> list[int]:
         """Stop every process of a host, as a hypervisor does; return its daemon and its masters."""
         frozen = [self.daemons[host].pid, *self.masters(host)]
-        for pid in (*frozen, *self.heirs(host)):
+        for pid in (*frozen, *self.enforcers(host)):
             os.kill(pid, signal.SIGSTOP)
         return frozen
 
-    def heirs(self, host: str) -> list[int]:
+    def enforcers(self, host: str) -> list[int]:
         """Return the processes that will enforce the leases of this host's daemons."""
         home = f"{self.root / host}/"
         return [
             pid
             for pid, words in living(self.root)
-            if words[1:3] == ["-m", "shadowd.app.heir"] and any(home in word for word in words)
+            if words[1:3] == ["-m", "shadowd.app.enforcer"] and any(home in word for word in words)
         ]
 
     def story(self) -> str:

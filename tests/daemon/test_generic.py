@@ -173,11 +173,11 @@ def test_a_daemon_that_dies_for_good_takes_its_master_with_it(single: Generic) -
     assert not processes.alive(master)
     single.never_two()
     assert single.daemons["alpha"].told("master.lease_over", level="critical")
-    patiently(lambda: not single.heirs("alpha"), LONG, "nothing to enforce, nobody to do it", single.story)
+    patiently(lambda: not single.enforcers("alpha"), LONG, "the enforcer ends", single.story)
 
 
 def test_a_daemon_that_stands_still_loses_its_master(single: Generic) -> None:
-    """It cannot stop it; its heir does, and the daemon finds that out when it goes on."""
+    """It cannot stop it; its enforcer does, and the daemon finds that out when it goes on."""
     single.begin()
     (master,) = single.masters("alpha")
     alpha = single.daemons["alpha"]
@@ -189,14 +189,14 @@ def test_a_daemon_that_stands_still_loses_its_master(single: Generic) -> None:
     single.never_two()
 
 
-def test_there_is_always_one_heir(single: Generic) -> None:
+def test_there_is_one_enforcer(single: Generic) -> None:
     """A new daemon brings its own, and the old one goes."""
     single.begin()
-    patiently(lambda: len(single.heirs("alpha")) == 1, LONG, "an heir", single.story)
-    (first,) = single.heirs("alpha")
+    patiently(lambda: len(single.enforcers("alpha")) == 1, LONG, "an enforcer", single.story)
+    (first,) = single.enforcers("alpha")
     single.daemons["alpha"].kill()
     single.serve_again("alpha")
     single.wait_master("alpha")
-    patiently(lambda: first not in single.heirs("alpha"), LONG, "the old heir goes", single.story)
-    assert len(single.heirs("alpha")) == 1
+    patiently(lambda: first not in single.enforcers("alpha"), LONG, "the old enforcer goes", single.story)
+    assert len(single.enforcers("alpha")) == 1
     assert single.reigns() == [("1", "alpha")]

@@ -3,11 +3,11 @@
 A Grid Engine master beats by itself, so a daemon that is gone makes nobody start another. In a cell whose
 guard beats, the end of the beats is all that the others see, and they start a second master when the lease of
 the first is over. So it must be over then, whatever became of the daemon: killed for want of memory, stopped
-by a signal, switched off and forgotten (PROTOCOL rule 9). The heir shares nothing with the daemon but the
+by a signal, switched off and forgotten (PROTOCOL rule 9). The enforcer shares nothing with the daemon but the
 lease records of this host, sleeps most of the time, and lets the daemon go first.
 
 It ends when the daemon is gone and no lease is left, or when a new daemon serves the cells, which brings
-its own (``succession``). It waits in memory all the time, so it imports little. Refuses to renew a lease, to
+its own (``enforcing``). It waits in memory all the time, so it imports little. Refuses to renew a lease, to
 start anything, and to touch the shared directory.
 """
 
@@ -25,8 +25,8 @@ from shadowd.log.setup import set_up
 
 
 @dataclass(frozen=True, slots=True)
-class Legacy:
-    """What an heir is told, as the words of its command line."""
+class Orders:
+    """What an enforcer is told, as the words of its command line."""
 
     daemon: int
     every: Seconds
@@ -38,7 +38,7 @@ class Legacy:
     cells: tuple[str, ...]
 
     @classmethod
-    def read(cls, words: Sequence[str]) -> "Legacy":
+    def read(cls, words: Sequence[str]) -> "Orders":
         """Return what the words say."""
         daemon, every, grace, log, runtime_dir, *cells = words
         return cls(int(daemon), Seconds(float(every)), Seconds(float(grace)), log, runtime_dir, tuple(cells))
@@ -48,31 +48,31 @@ class Legacy:
         return (str(self.daemon), str(self.every), str(self.grace), self.log, self.runtime_dir, *self.cells)
 
 
-def stand_by(legacy: Legacy, clock: SystemClock) -> None:
+def stand_by(orders: Orders, clock: SystemClock) -> None:
     """Enforce leases until there is nothing left to do."""
-    leases = [KeptLeases(cell, Path(legacy.runtime_dir), clock) for cell in legacy.cells]
+    leases = [KeptLeases(cell, Path(orders.runtime_dir), clock) for cell in orders.cells]
     try:
-        daemon = os.pidfd_open(legacy.daemon)
+        daemon = os.pidfd_open(orders.daemon)
     except OSError:
         daemon = -1
     poll = select.poll()
     poll.register(daemon, select.POLLIN)
     gone = daemon < 0
     while True:
-        ends = [end for each in leases if (end := each.expire(legacy.grace)) is not None]
-        if gone and (not ends or any(each.served_by_another(legacy.daemon) for each in leases)):
+        ends = [end for each in leases if (end := each.expire(orders.grace)) is not None]
+        if gone and (not ends or any(each.served_by_another(orders.daemon) for each in leases)):
             return
-        wait = max(0.0, min([legacy.every, *(end - clock.now() for end in ends)]))
+        wait = max(0.0, min([orders.every, *(end - clock.now() for end in ends)]))
         gone = bool(poll.poll(wait * 1000)) or gone
         if gone:
             poll.modify(daemon, 0)
 
 
 def main(words: Sequence[str]) -> None:
-    """Be the heir of the daemon that the words name."""
-    legacy = Legacy.read(words)
-    set_up(file=Path(legacy.log) if legacy.log else None)
-    stand_by(legacy, SystemClock())
+    """Be the enforcer of the daemon that the words name."""
+    orders = Orders.read(words)
+    set_up(file=Path(orders.log) if orders.log else None)
+    stand_by(orders, SystemClock())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The daemon's side of its heir: there is one as long as there is a cell whose guard is the heartbeat.
+"""The daemon's side of its enforcer: there is one as long as there is a cell whose guard is the heartbeat.
 
-See ``app.heir`` for what an heir does and why. An heir that dies is replaced; without one the cells are
+See ``app.enforcer`` for what one does and why. An enforcer that dies is replaced; without one the cells are
 served all the same, and it is said. Refuses to wait for it.
 """
 
@@ -13,34 +13,34 @@ from pathlib import Path
 import shadowd
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.deathwatch import DeathWatch
-from shadowd.app import heir
-from shadowd.app.heir import Legacy
+from shadowd.app import enforcer
+from shadowd.app.enforcer import Orders
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.values import Instant, Seconds
 from shadowd.log.setup import announce
 
 _RARELY = Seconds(20)
 _LIVED = Seconds(10)
-"""An heir that ended sooner than this is not replaced at once: the next would end as well."""
+"""An enforcer that ended sooner than this is not replaced at once: the next would end as well."""
 
 
-class Succession:
-    """The daemon's side: there is one heir as long as there is a cell that needs it."""
+class Enforcement:
+    """The daemon's side: there is one enforcer as long as there is a cell that needs it."""
 
     def __init__(self, clock: SystemClock, post: Callable[[Callable[[], None]], None]) -> None:
         self._clock = clock
         self._post = post
-        self._legacy: Legacy | None = None
+        self._orders: Orders | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._since = Instant(0)
 
     def appoint(self, settings: Settings) -> None:
-        """Let there be an heir for these settings, and none that knows others."""
+        """Let there be an enforcer for these settings, and none that knows others."""
         cells = [cell for cell in settings.cells if cell.kind != "gridengine"]
-        legacy = _legacy(settings, cells) if cells else None
-        if legacy == self._legacy:
+        orders = _orders(settings, cells) if cells else None
+        if orders == self._orders:
             return
-        self._legacy = legacy
+        self._orders = orders
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -48,9 +48,9 @@ class Succession:
         self._start()
 
     def _start(self) -> None:
-        if self._legacy is None:
+        if self._orders is None:
             return
-        argv = [sys.executable, "-m", heir.__name__, *self._legacy.words()]
+        argv = [sys.executable, "-m", enforcer.__name__, *self._orders.words()]
         package = str(Path(shadowd.__file__).parents[1])
         try:
             child = subprocess.Popen(
@@ -62,10 +62,10 @@ class Succession:
             )
             pidfd = os.pidfd_open(child.pid)
         except OSError as error:
-            announce("heir.missing", detail=error.strerror or str(error))
+            announce("enforcer.missing", detail=error.strerror or str(error))
             return
         self._child, self._since = child, self._clock.now()
-        DeathWatch(lambda: self._post(lambda: self._ended(child)), "heir").watch(pidfd)
+        DeathWatch(lambda: self._post(lambda: self._ended(child)), "enforcer").watch(pidfd)
         os.close(pidfd)
 
     def _ended(self, child: subprocess.Popen[bytes]) -> None:
@@ -74,15 +74,15 @@ class Succession:
             return
         status, self._child = child.wait(), None
         if self._clock.now() - self._since < _LIVED:
-            announce("heir.missing", detail=f"it ended with status {status} at once")
+            announce("enforcer.missing", detail=f"it ended with status {status} at once")
             return
         self._start()
 
 
-def _legacy(settings: Settings, cells: Sequence[CellSettings]) -> Legacy:
-    """Return what the heir of this process is told, for these cells."""
+def _orders(settings: Settings, cells: Sequence[CellSettings]) -> Orders:
+    """Return what the enforcer of this process is told, for these cells."""
     timings = [cell.timing() for cell in cells]
-    return Legacy(
+    return Orders(
         os.getpid(),
         min(_RARELY, *(Seconds(timing.lease / 4) for timing in timings)),
         min(Seconds(timing.step_down_timeout / 4) for timing in timings),
