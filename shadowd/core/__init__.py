@@ -66,8 +66,9 @@ Guarding
         pause counts as a beat for every shadow. Pauses are numbered, so that it does so for a host too that
         slept through the pause; one without a number renews no lease. The lease binds before ``started`` is
         written, for whoever lists that waits for it alone. It is kept on this host, and a daemon that starts
-        anew enforces it before it reads anything shared; without that record its master is on trial.
-        ``lease``, ``guard``, ``launching``, ``memory``
+        anew enforces it before it reads anything shared; without that record its master is on trial. Where
+        the guard beats, a process of its own enforces it too, for a daemon that is gone costs the beats.
+        ``lease``, ``guard``, ``launching``, ``memory``, ``app.leases``, ``app.enforcer``
     10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
         does another host in act_qmaster, read twice, if a master answers there; else our name is written
         again. ``guard``, ``upkeep``
