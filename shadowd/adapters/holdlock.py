@@ -16,9 +16,13 @@ that one is deposed and stands still: claims and leases have settled that. It ca
 new file takes the name. Any other holder is respected: the command is not run.
 
 ``lease``: the file's being refreshed decides, and whether it was is settled before this is run. The mutex is
-tried and never waited for: a frozen standby that holds it must not leave the cluster without a server.
+tried and never waited for: a frozen standby that holds it must not leave the cluster without a server. But
+one that is alive may be about to take the file from the same dead server; so where another's name is in it
+and the mutex is held, the file must stay as it is for one interval in which any server refreshes it.
 
-Refuses to wait, and to touch the name while another server may hold it.
+Refuses to wait for anybody's end. Known limit of ``fcntl``: a ``pbs_server --ha`` that waited for the lock
+of the frozen server waits for the old file, and would start when that one is gone; start it anew after such
+an event.
 """
 
 import contextlib
@@ -26,12 +30,15 @@ import fcntl
 import json
 import os
 import sys
+import time
 
 _HELD = 75  # EX_TEMPFAIL
 _FAILED = 74  # EX_IOERR
 _AGAIN = 5
 _OUTCOMES = ("failed", "stopped", "died", "stepped_down")
 _LIMIT = 4096
+_REFRESHED = 3.5
+"""Seconds; a server refreshes the lock every 3 s (TORQUE.md, "Later releases")."""
 
 # ruff: noqa: PTH104, PTH108, PTH110, PTH116, PTH123 - as few imports as can be: what runs here delays the start of a server
 
@@ -78,12 +85,24 @@ def by_kernel(lock: str, state: str, record: "dict[str, object]") -> None:
 
 def by_date(lock: str, state: str, record: "dict[str, object]") -> None:
     """Write the file, whose date counts from now on."""
-    with contextlib.suppress(OSError):
-        mutex = os.open(f"{lock}.mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.lockf(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
     held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    before = os.fstat(held).st_mtime_ns, content(held)
+    if not is_alone(lock) and before[1] and not is_ours(held, state, ended=True):
+        time.sleep(_REFRESHED)
+        if not is_named(lock, held) or (os.fstat(held).st_mtime_ns, content(held)) != before:
+            raise HeldError
     write(held, record)
     write_record(state, record, held)
+
+
+def is_alone(lock: str) -> bool:
+    """Take the mutex, to the end of this program; False where another server has it."""
+    try:
+        mutex = os.open(f"{lock}.mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.lockf(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def take_name(lock: str, old: int, state: str, record: "dict[str, object]") -> int:
@@ -103,15 +122,17 @@ def take_name(lock: str, old: int, state: str, record: "dict[str, object]") -> i
     return new
 
 
-def is_ours(held: int, state: str) -> bool:
-    """Tell whether the holder is a server of an epoch of ours that nobody closed."""
+def is_ours(held: int, state: str, *, ended: bool = False) -> bool:
+    """Tell whether the file is that of a server of ours; of an epoch that nobody closed, unless ``ended``."""
     try:
         with open(f"{state}/server.session", encoding="ascii") as file:
             record = json.loads(file.read(_LIMIT))
         epoch, inodes, contents = int(record["epoch"]), set(record["inodes"]), set(record["contents"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    closed = any(os.path.exists(f"{state}/notices/{epoch:010}.{kind}.json") for kind in _OUTCOMES)
+    closed = not ended and any(
+        os.path.exists(f"{state}/notices/{epoch:010}.{kind}.json") for kind in _OUTCOMES
+    )
     return os.fstat(held).st_ino in inodes and content(held) in contents and not closed
 
 

@@ -1,4 +1,4 @@
-"""TORQUE's ``server.lock`` as others see it: held by whom, and refreshed by our guard (TORQUE.md).
+"""TORQUE's ``server.lock`` as others see it: held by whom (TORQUE.md).
 
 Whose it is says the record beside the claims, ``server.session``, which ``holdlock`` wrote: the session in
 the lock, the inode (``fcntl``), and the epoch. A record whose epoch has an outcome excuses nobody who *holds*
@@ -14,16 +14,11 @@ Refuses to lock anything: that is the server's own part.
 import fcntl
 import os
 import struct
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from shadowd.adapters.claimnames import notice_name
-from shadowd.adapters.genericfiles import BeatFile
-from shadowd.adapters.publish import rewrite_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
 from shadowd.adapters.records import MAX_EPOCH, parse_object
 from shadowd.core.values import OUTCOMES, Epoch, Problem, ServerLock, Unknown
@@ -33,8 +28,6 @@ _FLOCK: Final = "hhqqi4x"
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 _LIMIT: Final = 4096
 _MOST_ENTRIES: Final = 50_000
-_PATIENCE: Final = 2.0
-_AGAIN: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +79,6 @@ class ServerLockFile:
         finally:
             os.close(descriptor)
 
-    def refresh(self) -> None:
-        """Tell every ``pbs_server --ha`` that ours lives, where the date does that; what fails is no matter.
-
-        A lock in which another server is written is left alone, and one that was removed is written anew.
-        """
-        if self.method != LEASE:
-            return
-        session = self.session()
-        content = read_small(self.path, _LIMIT)
-        if session is None:
-            return
-        if isinstance(content, Unknown):
-            if content.problem is Problem.MISSING:
-                rewrite_file(self.path, f"{session.session}\n".encode(), 0o600)
-        elif _word(content) == session.session:
-            with suppress(OSError):
-                os.utime(self.path)
-
     def session(self) -> Session | None:
         """Return the record of the server of ours that took the lock last; None where it says nothing."""
         data = read_small(self.state / "server.session", _LIMIT)
@@ -121,7 +96,7 @@ class ServerLockFile:
 
     def _judge(self, descriptor: int) -> Holder | Unknown:
         status = os.fstat(descriptor)
-        content = _word(os.pread(descriptor, _LIMIT, 0))
+        content = word(os.pread(descriptor, _LIMIT, 0))
         if self.method == LEASE:
             session = self.session()
             if not content or (session is not None and content == session.session):
@@ -153,44 +128,6 @@ class ServerLockFile:
         return Holder(ServerLock.CLEAR)
 
 
-class ServerBeats:
-    """The heartbeat of a TORQUE cell, as its guard writes it: none before the server has the lock."""
-
-    def __init__(
-        self, beats: BeatFile, lock: ServerLockFile, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._beats = beats
-        self._lock = lock
-        self._sleep = sleep
-        self._holds = Epoch(0)
-
-    def write(self, epoch: Epoch) -> Unknown | None:
-        """Count up by one and refresh the lock; None when the beat is on the server's disk.
-
-        The first beat of an epoch waits a moment for its server to have the lock: a beat confirms the start.
-        """
-        if epoch != self._holds and not self._has_lock(epoch):
-            detail = f"the server of epoch {epoch} has not taken {self._lock.path} yet; see its log"
-            return Unknown(Problem.MISSING, str(self._lock.state / "server.session"), detail)
-        self._holds = epoch
-        problem = self._beats.write(epoch)
-        if problem is None:
-            self._lock.refresh()
-        return problem
-
-    def close(self) -> None:
-        """Give back what is held open."""
-        self._beats.close()
-
-    def _has_lock(self, epoch: Epoch) -> bool:
-        for _ in range(int(_PATIENCE / _AGAIN)):
-            session = self._lock.session()
-            if session is not None and session.epoch == epoch:
-                return True
-            self._sleep(_AGAIN)
-        return False
-
-
 def _is_held(descriptor: int) -> bool:
     """Ask the kernel whether another process holds a lock on the file; raises OSError."""
     asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -198,5 +135,6 @@ def _is_held(descriptor: int) -> bool:
     return kind != fcntl.F_UNLCK
 
 
-def _word(data: bytes) -> str:
+def word(data: bytes) -> str:
+    """Return what a lock file says."""
     return data.decode("ascii", "replace").strip()

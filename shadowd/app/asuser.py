@@ -7,7 +7,7 @@ serves cells of different owners; /proc is read, and children are started, as th
 from dataclasses import dataclass
 
 from shadowd.adapters.genericfiles import BeatFile
-from shadowd.adapters.serverlock import ServerBeats
+from shadowd.adapters.serverbeats import ServerBeats
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger

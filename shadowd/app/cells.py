@@ -249,7 +249,7 @@ class Cells:
             assembled.runner.in_background(lambda: write_pid_file(prepared))
         if self.settings.watch:
             places: Iterable[tuple[Path, tuple[str, ...]]] = (
-                (paths.spool, (paths.beat.name, paths.lock.name)),
+                (paths.lock.parent, (paths.beat.name, paths.lock.name)),
                 (paths.active.parent, (paths.active.name, paths.shadows.name)),
             )
             for directory, names in places:

@@ -15,7 +15,8 @@ from shadowd.adapters.hostnames import HostNames
 from shadowd.adapters.launch import Program
 from shadowd.adapters.programs import is_program
 from shadowd.adapters.resident import ResidentSearch
-from shadowd.adapters.serverlock import FCNTL, ServerBeats, ServerLockFile
+from shadowd.adapters.serverbeats import ServerBeats
+from shadowd.adapters.serverlock import FCNTL, ServerLockFile
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.torquefiles import TorqueFiles, paths_of, require_mounted
 from shadowd.adapters.user import become

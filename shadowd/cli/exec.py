@@ -16,6 +16,7 @@ import sys
 from shadowd.cli import UsageError
 from shadowd.cli.serverlist import GRIDENGINE, add_list, add_patience, cache, cell, kind, source, tell
 from shadowd.client.locating import NotLocatedError, locate
+from shadowd.client.sources import VARIABLES
 
 _EPILOG = """\
 examples:
@@ -56,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("exec", "there is no command", "write it behind --: shadowd exec -- qstat -q")
     environment = dict(os.environ)
     of_cell = kind(args, os.environ) == GRIDENGINE
-    # Grid Engine's clients ask the master in act_qmaster and nobody else.
-    args.only = args.only or of_cell
+    # Grid Engine's clients ask the master in act_qmaster and nobody else; TORQUE's go where they are told.
+    args.only = args.only or (
+        of_cell and (args.servers is not None or cell(args, os.environ).kind != "torque")
+    )
     wanted = source(args, os.environ)
     try:
         found = locate(wanted, probe_timeout=args.probe_timeout, timeout=args.timeout, cache=cache(args))
@@ -71,10 +74,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _of_cell(args: argparse.Namespace, host: str) -> dict[str, str]:
-    """Return the variables by which Grid Engine's clients find the cell; in a generic one, its host."""
+    """Return the variables by which the cell's clients find it; in a generic one, its host."""
     chosen = cell(args, os.environ)
     if chosen.sge_root is None:
-        return {"SHADOWD_CELL": chosen.name, "SHADOWD_HOST": host}
+        torque = dict.fromkeys(VARIABLES, host) if chosen.kind == "torque" else {}
+        return {"SHADOWD_CELL": chosen.name, "SHADOWD_HOST": host, **torque}
     found = {"SGE_ROOT": str(chosen.sge_root), "SGE_CELL": chosen.sge_cell}
     return found if chosen.port is None else {**found, "SGE_QMASTER_PORT": str(chosen.port)}
 

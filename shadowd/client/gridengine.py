@@ -18,18 +18,18 @@ from shadowd.adapters.hostnames import machine_names
 from shadowd.adapters.knocking import KNOCK
 from shadowd.client.race import Protocol
 from shadowd.client.servers import Server
-from shadowd.client.sources import ServerList
+from shadowd.client.sources import TORQUE, ServerList
 from shadowd.config.light import LightCell
 from shadowd.core.values import Host, Seconds, Unknown
 from shadowd.errors import CellError, ShadowdError
 
 
 def gridengine_list(cell: LightCell, environ: Mapping[str, str], *, only: bool = False) -> ServerList:
-    """Return the hosts of a cell, a generic one too; raises ``CellError``; may hang with the directory.
+    """Return the hosts of a cell of any kind; raises ``CellError``; may hang with the directory.
 
     ``only``: the host in ``act_qmaster`` alone, which is where Grid Engine's own clients go.
     """
-    if cell.sge_root is None and cell.port is None:
+    if cell.kind == "generic" and cell.port is None:
         remedy = "name the port of its master in [cell.probe]"
         raise CellError(f"cell {cell.name}", "nobody can ask its master: it has no port", remedy)
     found = survey(cell.sge_root, cell.sge_cell, cell.directory, server_lock=cell.server_lock)
@@ -48,7 +48,10 @@ def gridengine_list(cell: LightCell, environ: Mapping[str, str], *, only: bool =
             "`shadowd check` says what is wrong with the cell's files",
         )
     servers = tuple(Server(files.address(host)) for host in hosts)
-    protocol = _protocol(cell.port or qmaster_port(environ))
+    if cell.kind == "torque":
+        protocol = TORQUE if cell.port is None else TORQUE._replace(port=cell.port)
+    else:
+        protocol = _protocol(cell.port or qmaster_port(environ))
     notes = tuple(f"{one.subject}: {one.problem.value} {one.detail}".strip() for one in problems)
     return ServerList(protocol, servers, f"cell {cell.name}", servers[0].host, notes, cell.addresses)
 

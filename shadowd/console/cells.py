@@ -11,15 +11,19 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shadowd.config.environment import default_runtime_dir
 from shadowd.config.light import LightCell, LightFence, light_settings
 from shadowd.config.source import find
 from shadowd.console import records
 from shadowd.console.fencing import FenceProgram
-from shadowd.console.gather import Place, Shared, living, local_record
-from shadowd.core.values import Host, Seconds
+from shadowd.console.gather import Place, SeenLock, Shared, living, local_record
+from shadowd.core.values import Host, Seconds, Unknown
 from shadowd.errors import CellError, ConfigError
+
+if TYPE_CHECKING:
+    from shadowd.adapters.serverlock import ServerLockFile
 
 _MOST = 1000
 
@@ -106,7 +110,17 @@ def read_shared(cell: LightCell) -> Shared:
         pause=files.read_pause().pause,
         hosts=records.read_hosts(paths.state / "hosts"),
         fence=_fence(cell.fence) if cell.fence else None,
+        server_lock=_server_lock(found.server_lock) if found.server_lock else None,
     )
+
+
+def _server_lock(file: "ServerLockFile") -> SeenLock | Unknown:
+    holder, session = file.look(), file.session()
+    if isinstance(holder, Unknown):
+        return holder
+    ours = session is not None and holder.content in session.contents and not holder.lock.foreign
+    owner = f"{session.epoch} on {records.clean(session.host)}" if session and ours else ""
+    return SeenLock(holder.lock, holder.content, owner)
 
 
 def _fence(fence: LightFence) -> FenceProgram:

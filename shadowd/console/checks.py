@@ -16,6 +16,7 @@ from shadowd.console.project import CellView, is_over, moved_text
 from shadowd.console.records import HostRecord, clean
 from shadowd.console.remedies import HAND_OVER, RESTART, START, START_GUARD, remedy
 from shadowd.console.rows import is_fresh
+from shadowd.console.serverlock import server_lock_item
 from shadowd.console.timers import timer_items
 from shadowd.core.reasons import Reason
 from shadowd.core.values import Protection, Unknown
@@ -39,6 +40,8 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield _master(view, shared)
     yield _heartbeat(view)
     yield _lock(view)
+    if view.server_lock:
+        yield server_lock_item(view.server_lock, view.spool)
     if view.pause:
         paused = Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
         grave = _CRITICAL if is_over(shared.pause, gathered.now) else _WARNING
@@ -62,7 +65,9 @@ def _master(view: CellView, shared: Shared) -> Item:
     master = view.master
     if not master.host:
         advice = _advice_no_master(shared, view)
-        return Item("master", _WARNING if master.stopped else _CRITICAL, master.text, advice)
+        return Item(
+            "master", _WARNING if master.stopped or master.foreign else _CRITICAL, master.text, advice
+        )
     since = f", since {ago(master.since, view.now)}" if master.since is not None else ""
     epoch = f", epoch {master.epoch}" if master.epoch is not None else ""
     return Item("master", _OK, f"{master.host}{since}{epoch} ({master.text})")
@@ -71,6 +76,8 @@ def _master(view: CellView, shared: Shared) -> Item:
 def _advice_no_master(shared: Shared, view: CellView) -> str:
     if view.master.stopped:
         return remedy(Reason.SHUT_DOWN, view.spool)
+    if view.master.foreign:
+        return remedy(Reason.FOREIGN_SERVER, view.spool)
     if isinstance(shared.active, Unknown):
         return remedy(Reason.ACTIVE_UNKNOWN, view.spool)
     return _sentence(view.takeover) or "See below what each host does next."

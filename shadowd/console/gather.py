@@ -15,7 +15,7 @@ from shadowd.console.deadline import run_all
 from shadowd.console.fencing import FenceProgram
 from shadowd.console.records import HostRecord
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Host, Lock, Pause, Problem, Unknown
+from shadowd.core.values import Host, Lock, Pause, Problem, ServerLock, Unknown
 from shadowd.errors import ShadowdError
 
 
@@ -37,6 +37,17 @@ class Shared(NamedTuple):
     pause: Pause | Unknown | None
     fence: FenceProgram | None = None
     """The program of this host's configuration; None where no fence is configured."""
+    server_lock: "SeenLock | Unknown | None" = None
+    """TORQUE's; None in a cell of another kind."""
+
+
+class SeenLock(NamedTuple):
+    """One look at ``server.lock``."""
+
+    lock: ServerLock
+    content: str
+    owner: str
+    """Epoch and host of the server of ours that it names; empty where it names none."""
 
 
 class Unreached(NamedTuple):

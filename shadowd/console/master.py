@@ -45,6 +45,8 @@ class MasterView(NamedTuple):
     text: str
     stopped: bool = False
     """Shut down on purpose: nobody but a person starts it."""
+    foreign: bool = False
+    """It serves, and neither is it ours nor does it say where it runs."""
 
 
 def master_view(shared: Shared | None, records: Iterable[HostRecord], now: float) -> MasterView:
@@ -68,6 +70,13 @@ def master_view(shared: Shared | None, records: Iterable[HostRecord], now: float
     text = f"none: the master of epoch {last.epoch} on {clean(claim.host)} {how}"
     stopped = last.outcome is NoticeKind.STOPPED and bidder is None
     return MasterView("", None, last.epoch, text, stopped)
+
+
+def stranger() -> MasterView:
+    """Return the view of a server that took TORQUE's lock past shadowd: the lock names no host."""
+    return MasterView(
+        "", None, None, "a server that shadowd did not start serves; its host is not known", foreign=True
+    )
 
 
 def _from_record(record: HostRecord, now: float) -> MasterView:

@@ -5,11 +5,15 @@ module refuses to predict for hosts that do not report.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from shadowd.console.clock import ahead
 from shadowd.console.rows import BIDDING, OF_THE_MOMENT, HostRow
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
+
+_CERTAIN: Final = frozenset({Reason.DEATH_NOTICE.value, Reason.VACANT.value})
+"""Why a host takes over without waiting for silence."""
 
 
 def outlook(rows: Sequence[HostRow], hold: Reason | None, now: float, *, beating: bool) -> str:
@@ -24,7 +28,7 @@ def outlook(rows: Sequence[HostRow], hold: Reason | None, now: float, *, beating
     if hold:
         return f"nobody takes over: {hold.text}"
     ready = [row for row in stale if row.eligible]
-    dead = next((row for row in ready if row.reason == Reason.DEATH_NOTICE.value), None)
+    dead = next((row for row in ready if row.reason in _CERTAIN), None)
     if dead:
         return f"{dead.host} {dead.does} by itself"
     due = [(row.due, row.host) for row in ready if row.timer == Timer.TAKEOVER.value and row.due is not None]

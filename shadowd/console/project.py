@@ -13,10 +13,11 @@ from shadowd.console.clock import ago, at, span
 from shadowd.console.fencing import FenceView, all_fence, fence_views
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.lock import LockView, lock_view
-from shadowd.console.master import MasterView, master_view
+from shadowd.console.master import MasterView, master_view, stranger
 from shadowd.console.outlook import outlook
 from shadowd.console.records import HostRecord, clean
 from shadowd.console.rows import BIDDING, HostRow, earliest, is_fresh, row
+from shadowd.console.serverlock import ServerLockView, server_lock_view
 from shadowd.core.ledger import Ledger
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -68,6 +69,8 @@ class CellView(NamedTuple):
     rows: tuple[HostRow, ...]
     fences: tuple[FenceView, ...] = ()
     """The last attempts to switch hosts off, by the daemons that report."""
+    server_lock: ServerLockView | None = None
+    """TORQUE's lock."""
 
 
 def project(gathered: Gathered) -> CellView:
@@ -80,7 +83,9 @@ def project(gathered: Gathered) -> CellView:
     beat = _beat(reached, records, gathered.now)
     stale_after = freshest.durations.get("stale_after", 240.0) if freshest else 240.0
     moving = beat.age is not None and beat.age < stale_after
-    master = master_view(reached, records.values(), gathered.now)
+    server_lock = server_lock_view(reached, beating=moving) if reached else None
+    foreign = server_lock is not None and server_lock.foreign
+    master = stranger() if foreign else master_view(reached, records.values(), gathered.now)
     beating = beat.moved if moving and not master.stopped else None
     lock = lock_view(reached, freshest, beating=beating) if reached else None
     hold = _hold(reached, lock, master)
@@ -96,7 +101,7 @@ def project(gathered: Gathered) -> CellView:
         earliest=earliest(freshest) if freshest else 840.0,
         master=master,
         beat=beat,
-        takeover=outlook(rows, hold, gathered.now, beating=moving and bool(master.host)),
+        takeover=outlook(rows, hold, gathered.now, beating=moving and (foreign or bool(master.host))),
         lock=lock,
         pause=_pause(reached, gathered.now),
         protection=_protection(master.host, records, freshest, gathered.now)
@@ -107,6 +112,7 @@ def project(gathered: Gathered) -> CellView:
         fences=fence_views(
             [record for record in records.values() if is_fresh(record, gathered.now)], gathered.now
         ),
+        server_lock=server_lock,
     )
 
 

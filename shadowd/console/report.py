@@ -59,6 +59,7 @@ def _plain(view: CellView) -> dict[str, Any]:
         "master": view.master._asdict(),
         "beat": view.beat._asdict(),
         "lock": view.lock._asdict() if view.lock else None,
+        "server_lock": view.server_lock._asdict() if view.server_lock else None,
         "protection": view.protection._asdict(),
         "fences": [fence._asdict() for fence in view.fences],
         "rows": [{**row._asdict(), "refusals": [r._asdict() for r in row.refusals]} for row in view.rows],

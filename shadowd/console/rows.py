@@ -22,12 +22,18 @@ OF_THE_MOMENT: Final = frozenset(
         Reason.BACKING_OFF.value,
         Reason.MASTER_ANSWERS.value,
         Reason.OWES_OUTCOME.value,
+        Reason.FOREIGN_SERVER.value,
         Reason.LOOKING.value,
     }
 )
 """Refusals of the moment: they do not make a host unfit to take over later."""
 NO_NEWS: Final = frozenset({Reason.BEATING.value, Reason.LEASE_RUNS.value})
 """Refusals that every healthy standby has, because the master lives."""
+_KNOWN: Final = {
+    Reason.DEATH_NOTICE.value: "the master is dead",
+    Reason.VACANT.value: "no server holds the lock",
+}
+"""Why a host does not wait for silence."""
 _UNLESS: Final = "unless the heartbeat moves"
 BIDDING: Final = {
     State.VERIFYING.value: "step 1 of 4: looks at everything once more before it bids for epoch {epoch}",
@@ -205,11 +211,12 @@ def _guarding(record: HostRecord, now: float) -> str:
 
 def _waiting(record: HostRecord, now: float, *, hindered: bool) -> str:
     """Say when a host that is STALE takes over; its silence does not matter once the master is known dead."""
-    if record.reason == Reason.DEATH_NOTICE.value:
+    known = _KNOWN.get(record.reason)
+    if known:
         ends = [refusal.until for refusal in record.refusals]
         waits = [end for end in ends if end is not None]
         when = f"at {ahead(max(waits), now)}" if waits and len(waits) == len(ends) else "at once"
-        return f"would take over {when}, the master is dead, but" if hindered else f"takes over {when}"
+        return f"would take over {when}, {known}, but" if hindered else f"takes over {when}"
     due = _due(record, now)
     return f"would take over at {due}, but" if hindered else f"takes over at {due} {_UNLESS}"
 

@@ -96,7 +96,7 @@ def _cell(report: Report) -> Iterable[str]:
     yield ""
     if view.unreached:
         yield from _labelled("files", view.unreached)
-    yield from _labelled("master", _master(view))
+    yield from _labelled("server" if view.kind == "torque" else "master", _master(view))
     yield from _labelled("heartbeat", _beat(view))
     if view.takeover:
         yield from _labelled("takeover", view.takeover)
@@ -106,6 +106,8 @@ def _cell(report: Report) -> Iterable[str]:
         yield from _labelled("lock", ", ".join(part for part in (since, owner, view.lock.text) if part))
     elif not view.unreached:
         yield from _labelled("lock", "none")
+    if view.server_lock:
+        yield from _labelled("server.lock", view.server_lock.text)
     if view.pause:
         yield from _labelled("pause", view.pause)
     yield from _labelled("protection", f"{view.protection.level}: {view.protection.text}")

@@ -1,10 +1,13 @@
-"""The same facts in the words of a generic cell, which knows no act_qmaster and no startup script.
+"""The same facts in the words of a generic or TORQUE cell, which knows no act_qmaster and no startup script.
 
 Texts and remedies are written once, for Grid Engine, whose files a generic cell's are modelled on. What
-differs is a handful of names, and a person at 3 a.m. must not be sent to a script that is not there. This
-module refuses to change what programs read: names of items, hosts and states stay.
+differs is a handful of names, and a person at 3 a.m. must not be sent to a script that is not there. In a
+TORQUE cell the master is a server and a shadow a standby, and the files lie in a directory of ours. A host
+may be called master, so only the word behind an article or its like is changed. This module refuses to
+change what programs read: names of items, hosts and states stay.
 """
 
+import re
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
@@ -34,19 +37,37 @@ _INSTEAD: Final = (
     ("is sge_qmaster in binary_path", "is its program there"),
     ("act_qmaster", "the file master"),
 )
+_TORQUE: Final = (
+    (re.compile(r"(?<!/shadowd)/(?=(?:lock|heartbeat)\b)"), "/shadowd/"),
+    (re.compile(r"\bheartbeat in the spool"), "shadowd/heartbeat in the spool"),
+    (re.compile(r"SPOOL/messages|/[^ ]*/messages\b"), "TORQUE's server_logs"),
+    (
+        re.compile(
+            r"\b((?:[Tt]he|[Aa]|[Nn]o|[Ii]ts|[Tt]hat|[Tt]his|[Oo]ne|[Oo]ther|[Aa]nother|new|old|last|dead|running|"
+            r"second|confirmed|healthy|the host's|act_qmaster's) )master\b(?! in| of the cell's)"
+        ),
+        r"\1server",
+    ),
+    (re.compile(r"\bshadow (hosts?)\b"), r"standby \1"),
+    (re.compile(r"shadow_masters in the cell's common directory"), "shadowd/shadow_masters in server_priv"),
+    (re.compile(r"file master in the cell's directory"), "file shadowd/master in server_priv"),
+    (re.compile(r"\b([Aa]|[Tt]he|another|no) shadow(s?)\b(?! daemon)"), r"\1 standby\2"),
+)
 
 
 def worded(kind: str, cell: str, value: _T) -> _T:
     """Return the value with every text in it in the words of this kind of cell."""
-    return value if kind != "generic" else _worded(value, cell)
+    return _worded(value, kind, cell) if kind in {"generic", "torque"} else value
 
 
-def _worded(value: Any, cell: str) -> Any:
+def _worded(value: Any, kind: str, cell: str) -> Any:
     if isinstance(value, str):
         for before, after in _INSTEAD:
             value = value.replace(before, after)
+        for pattern, words in _TORQUE if kind == "torque" else ():
+            value = pattern.sub(words, value)
         return value.replace("CELLSTART", f"shadowd start {cell}").replace("CELLSTOP", f"shadowd stop {cell}")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         fields = zip(value._fields, value, strict=True)
-        return type(value)(*(part if name in _KEPT else _worded(part, cell) for name, part in fields))
-    return tuple(_worded(part, cell) for part in value) if isinstance(value, tuple) else value
+        return type(value)(*(part if name in _KEPT else _worded(part, kind, cell) for name, part in fields))
+    return tuple(_worded(part, kind, cell) for part in value) if isinstance(value, tuple) else value

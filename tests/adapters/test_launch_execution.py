@@ -2,8 +2,10 @@
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,31 @@ def test_a_pair_is_one_or_two_programs(stand: Stand, programs: tuple[Program, ..
     """Anything else is a mistake in the program that asks."""
     with pytest.raises(ValueError, match="a pair"):
         stand.launcher(*programs)
+
+
+def test_a_stopped_master_is_shown_as_such(stand: Stand) -> None:
+    """It runs, and does nothing; also while nobody walks through the table."""
+    launcher = stand.launcher(stand.script("exec sleep 60"))
+    launcher.launch(ONE, stand.nonce)
+    pid = stand.view(launcher, ExitKind.RUNNING).master_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: launcher.inspect(ONE, stand.nonce).frozen, 15, "it is stopped")
+    assert launcher.inspect(ONE, stand.nonce).master is ExitKind.RUNNING
+    os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not launcher.inspect(ONE, stand.nonce).frozen, 15, "it goes on")
+
+
+def test_a_program_that_becomes_another_is_known_by_that_name(stand: Stand) -> None:
+    """By the daemon after this one too: a helper that is older than the master is none."""
+    wrapper = stand.script('sleep 60 &\nexec "$0.d/server" 60')
+    server = Path(f"{wrapper.argv[0]}.d/server")
+    server.parent.mkdir()
+    shutil.copy("/bin/sleep", server)
+    program = replace(wrapper, name=str(server))
+    first = stand.launcher(program)
+    first.launch(ONE, stand.nonce)
+    pid = stand.view(first, ExitKind.RUNNING, 2).master_pid
+    assert pid is not None
+    wait_for(lambda: procfs.process(pid).comm == "server", 15, "the server runs")  # type: ignore[union-attr]
+    assert stand.view(stand.launcher(program), ExitKind.RUNNING, 2).master_pid == pid

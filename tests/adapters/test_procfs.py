@@ -94,6 +94,19 @@ def test_a_pidfd_is_opened_only_for_the_right_process(sleeper: subprocess.Popen[
     assert procfs.open_pidfd(sleeper.pid, found.start_token + "0") is None
 
 
+def test_a_stopped_process_is_told_from_one_that_sleeps(sleeper: subprocess.Popen[bytes]) -> None:
+    """Stopped by a signal, until it goes on; nobody is not."""
+    assert not procfs.is_stopped(sleeper.pid)
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+    assert procfs.is_stopped(sleeper.pid)
+    os.kill(sleeper.pid, signal.SIGCONT)
+    os.waitid(os.P_PID, sleeper.pid, os.WCONTINUED)
+    assert not procfs.is_stopped(sleeper.pid)
+    assert not procfs.is_stopped(None)
+    assert not procfs.is_stopped(2**22 + 1)
+
+
 def test_an_end_is_seen_and_a_signal_is_sent(sleeper: subprocess.Popen[bytes]) -> None:
     """The pidfd says nothing while it lives, and speaks when it was killed."""
     found = procfs.process(sleeper.pid)

@@ -1,0 +1,95 @@
+"""What the guard of a TORQUE cell's server writes as a sign of life: the heartbeat, and the date of the lock.
+
+The heartbeat is what hosts of ours go by, so it is what counts; the lock is refreshed after it, for every
+real ``pbs_server --ha``, and only with the method that goes by dates (TORQUE.md, "Later releases"). What
+fails there is no matter: a healthy server must outlive any error on the lock file. The file is kept open for
+writing, so that over NFSv4 a reader that died cannot hold a refresh up, and with it the next beat (NFS.md,
+"The delegation trap").
+
+Refuses to touch a lock in which another server is written.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from shadowd.adapters.genericfiles import BeatFile
+from shadowd.adapters.publish import rewrite_file
+from shadowd.adapters.reading import read_small
+from shadowd.adapters.serverlock import LEASE, ServerLockFile, word
+from shadowd.core.values import Epoch, Problem, Unknown
+
+_LIMIT: Final = 4096
+_PATIENCE: Final = 2.0
+_AGAIN: Final = 0.02
+
+
+class ServerBeats:
+    """The beats of one cell's server, none before it has the lock. Called by one thread at a time."""
+
+    def __init__(
+        self, beats: BeatFile, lock: ServerLockFile, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._beats = beats
+        self._lock = lock
+        self._sleep = sleep
+        self._holds = Epoch(0)
+        self._descriptor = -1
+
+    def write(self, epoch: Epoch) -> Unknown | None:
+        """Count up by one and refresh the lock; None when the beat is on the server's disk.
+
+        The first beat of an epoch waits a moment for its server to have the lock: a beat confirms the start.
+        """
+        if epoch != self._holds and not self._has_lock(epoch):
+            detail = f"the server of epoch {epoch} has not taken {self._lock.path} yet; see its log"
+            return Unknown(Problem.MISSING, str(self._lock.state / "server.session"), detail)
+        self._holds = epoch
+        problem = self._beats.write(epoch)
+        if problem is None and self._lock.method == LEASE:
+            self._refresh()
+        return problem
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        self._beats.close()
+        self._let_go()
+
+    def _has_lock(self, epoch: Epoch) -> bool:
+        for _ in range(int(_PATIENCE / _AGAIN)):
+            session = self._lock.session()
+            if session is not None and session.epoch == epoch:
+                return True
+            self._sleep(_AGAIN)
+        return False
+
+    def _refresh(self) -> None:
+        session = self._lock.session()
+        content = read_small(self._lock.path, _LIMIT)
+        if session is None:
+            return
+        if isinstance(content, Unknown):
+            if content.problem is Problem.MISSING:  # whoever removed it, ours lives
+                rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
+        elif word(content) == session.session:
+            self._touch()
+
+    def _touch(self) -> None:
+        try:
+            if not self._is_still_there():
+                self._let_go()
+                self._descriptor = os.open(self._lock.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+            os.utime(self._descriptor)
+        except OSError:
+            self._let_go()
+
+    def _is_still_there(self) -> bool:
+        return self._descriptor >= 0 and os.path.samestat(self._lock.path.stat(), os.fstat(self._descriptor))
+
+    def _let_go(self) -> None:
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+        self._descriptor = -1
