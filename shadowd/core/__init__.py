@@ -73,8 +73,10 @@ Guarding
         does another host in act_qmaster, read twice, if a master answers there; else our name is written
         again. ``guard``, ``upkeep``
     11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. Only for a claim with
-        reason ``migrate``, and with no lock there, is it TERM, and the mark is taken away, by the next daemon
-        if this one dies in between: it finds that noted beside the lease. ``ending``, ``guard``
+        reason ``migrate``, and with no lock there, is it TERM, after the notice ``stepping_down``, and the
+        mark is taken away: by the next daemon if this one dies in between, which finds it noted beside the
+        lease; after a reboot by the notice, as long as no later epoch was confirmed; and by the claimant, if
+        it gives up before the old guard was heard of again. ``ending``, ``guard``, ``own``, ``oldguard``
     12. An outcome is written when no process of the epoch is left; ``stopped`` binds without the lock;
         ``died`` and ``stepped_down`` of the last confirmed epoch skip the timers, ``failed`` does not.
         ``ending``, ``own``, ``memory``. A notice that was there at the first listing is old news and hastens

@@ -11,6 +11,7 @@ from enum import Enum
 from shadowd.core.actions import (
     Action,
     ClearLock,
+    ClearMark,
     KeepLease,
     MakeClaim,
     Observe,
@@ -277,10 +278,11 @@ class Bid:
         self.ending = reason
         self.detail = detail
         self._wake = NEVER
-        if not self._lock_placed:
+        left = self._moves and self._old_guard.left_mark
+        if not (self._lock_placed or left):
             return self._end()
         self.phase = Phase.CLEAR
-        return self._ask(ClearLock(), LockCleared)
+        return self._ask(ClearMark() if left else ClearLock(), LockCleared)
 
     def _later(self, now: Instant) -> tuple[Action, ...]:
         self._wake = Instant(now + LOOK_AGAIN)

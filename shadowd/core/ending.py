@@ -19,8 +19,9 @@ from shadowd.core.actions import (
     Say,
     StopPair,
     TermPair,
+    WriteNotice,
 )
-from shadowd.core.events import Event, Inspected, LockCleared, Observed
+from shadowd.core.events import Event, Inspected, LockCleared, NoticeAnswered, Observed
 from shadowd.core.launching import LOOK_AGAIN, STUBBORN
 from shadowd.core.reasons import Reason
 from shadowd.core.values import (
@@ -41,6 +42,8 @@ _AGAIN = Seconds(1)
 class Step(Enum):
     """What is awaited."""
 
+    NOTE = "note"
+    """The notice of a planned end is being written."""
     TERM = "term"
     """The processes were asked to end."""
     KILL = "kill"
@@ -89,11 +92,20 @@ class Ending:
         self.at = Step.KILL
         return self._ask(StopPair(self._epoch, self._nonce), Inspected)
 
+    def plan(self, until: Instant) -> tuple[Action, ...]:
+        """End by TERM, once everybody can know that the mark which comes of it is ours to take away."""
+        if not self._marks:
+            return self.term(until)
+        self.at = Step.NOTE
+        self._patient_until = self._again_at = until
+        return self._ask(WriteNotice(self._epoch, NoticeKind.STEPPING_DOWN), NoticeAnswered)
+
     def term(self, until: Instant) -> tuple[Action, ...]:
         """Ask the processes to end, and stop them when they have not by then."""
         self.at = Step.TERM
         self._planned = True
         self._patient_until = until
+        self._again_at = NEVER
         return self._ask(TermPair(self._epoch, self._nonce), Inspected)
 
     def by_itself(self, pair: PairView) -> tuple[Action, ...]:
@@ -113,7 +125,7 @@ class Ending:
         match self.at:
             case Step.TERM if now < self._patient_until:
                 return self._ask(Inspect(self._epoch, self._nonce), Inspected)
-            case Step.TERM | Step.KILL:
+            case Step.NOTE | Step.TERM | Step.KILL:
                 return self.kill()
             case Step.MARK:
                 return self._ask(ClearMark(), LockCleared)
@@ -128,6 +140,8 @@ class Ending:
         match event:
             case Inspected():
                 return self._inspected(event.pair, now)
+            case NoticeAnswered() if self.at is Step.NOTE:
+                return self.kill() if event.problem else self.term(self._patient_until)
             case LockCleared():
                 return self._unmarked(event, now)
             case Observed():

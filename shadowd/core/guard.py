@@ -107,7 +107,7 @@ class Guard:
     @property
     def answers_until(self) -> Instant:
         """Until when it answers for its master: not while that is killed, and for ever once it is gone."""
-        if self.ended is None or self.ended.at is EndingStep.TERM:
+        if self.ended is None or self.ended.at in {EndingStep.NOTE, EndingStep.TERM}:
             return self.lease.ends
         return Instant(-NEVER) if self.ended.at is EndingStep.KILL else NEVER
 
@@ -242,7 +242,7 @@ class Guard:
         """Let the master end by itself, and remember that its mark is ours to take away (rule 11)."""
         until = min(Instant(now + _PATIENCE * self._timing.step_down_timeout), self.lease.ends)
         kept = replace(self.lease.kept(), planned=True)
-        return (KeepLease(kept), *self._end(Reason.SUPERSEDED, "a planned move").term(until))
+        return (KeepLease(kept), *self._end(Reason.SUPERSEDED, "a planned move").plan(until))
 
     def _inspected(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         if self._unproved and not pair.alive:

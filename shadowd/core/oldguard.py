@@ -7,7 +7,7 @@ stop a healthy master, so giving up at once could leave none, and going on witho
 from enum import Enum
 
 from shadowd.core.memory import Memory
-from shadowd.core.values import Epoch, Instant, Seconds
+from shadowd.core.values import Epoch, Instant, LockKind, NoticeKind, Seconds, Unknown
 
 
 class Word(Enum):
@@ -28,6 +28,16 @@ class OldGuard:
         self._epoch = epoch
         self._patience = patience
         self._asked: Instant | None = None
+
+    @property
+    def left_mark(self) -> bool:
+        """True if it announced a planned end, has not said that it is over, and a mark lies there."""
+        seen = self._memory.round
+        record = None if self._epoch is None else self._memory.ledger.get(self._epoch)
+        begun = record is not None and record.open and NoticeKind.STEPPING_DOWN in record.notices
+        if seen is None or isinstance(seen.lock, Unknown):
+            return False
+        return begun and seen.lock.kind is LockKind.FOREIGN
 
     def ask(self, now: Instant) -> Word:
         """Return its word as the last listing shows it; its time runs from the first call."""

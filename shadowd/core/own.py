@@ -7,10 +7,13 @@ each second; until it is on disk this host bids for nothing.
 An end that nobody watched is not believed at once: as long as this host's own port answers, or a master that
 no claim started runs here, the epoch stays open. Else a host that was rebooted, and whose init script was
 quicker than this daemon, would give out a healthy master for dead.
+
+A planned end that was announced and not brought to its own end (a reboot) has left the mark of a clean exit,
+perhaps: that is taken away before the outcome is written.
 """
 
-from shadowd.core.actions import Action, Inspect, Probe, WriteNotice
-from shadowd.core.events import Inspected, NoticeAnswered, Probed
+from shadowd.core.actions import Action, ClearMark, Inspect, Probe, WriteNotice
+from shadowd.core.events import Inspected, LockCleared, NoticeAnswered, Probed
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     NEVER,
@@ -27,6 +30,8 @@ from shadowd.core.values import (
 )
 
 _AGAIN = Seconds(1)
+_LIVELY = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
+"""Outcomes that let another host start a master at once."""
 _ASK_AGAIN = Seconds(60)
 """Until the port is asked again after it answered."""
 
@@ -46,6 +51,8 @@ class OwnEpochs:
         self._silent = False
         """Nobody answered at our own port since something was found gone."""
         self._ask_at = Instant(0)
+        self._mark_at = NEVER
+        """When to take away the mark of a planned end, which its guard did not live to do."""
         self._paid: dict[Epoch, NoticeKind] = {}
         """Written, as far as we were told: never another outcome for the same epoch."""
 
@@ -78,11 +85,14 @@ class OwnEpochs:
         closed = {record.epoch for record in ledger.records if not record.open}
         self._owed = {epoch: kind for epoch, kind in self._owed.items() if epoch not in closed}
         self._owed_at = self._owed_at if self._owed else NEVER
+        mark_at, self._mark_at = self._mark_at, NEVER
         for record in ledger.records:
             if record.open and record.epoch in self._paid.keys() - self._owed.keys():  # written, lost again
                 self.owe(record.epoch, self._paid[record.epoch], Instant(now + _AGAIN))
             elif record.open and record.epoch in self._gone and not resident:
-                self._close(record, lock, now)
+                planned = NoticeKind.STEPPING_DOWN in record.notices and record is ledger.last_confirmed
+                self._close(record, lock, now, planned=planned)
+        self._mark_at = mark_at if self._mark_at < mark_at < NEVER else self._mark_at
         left = {record.epoch for record in ledger.records if record.open} - self._owed.keys()
         self._gone &= left
         self._unseen = [
@@ -96,7 +106,7 @@ class OwnEpochs:
 
     def deadline(self) -> Instant:
         """Return when ``due`` has something to do."""
-        return Instant(0) if self._unseen or self._asking else self._owed_at
+        return Instant(0) if self._unseen or self._asking else min(self._mark_at, self._owed_at)
 
     def due(self, now: Instant) -> Action | None:
         """Return the next request to make, if any."""
@@ -104,6 +114,8 @@ class OwnEpochs:
             return Inspect(self._unseen[0].epoch, self._unseen[0].nonce)
         if self._asking:
             return Probe(self._host)
+        if now >= self._mark_at:
+            return ClearMark()
         if now < self._owed_at:
             return None
         epoch, outcome = next(iter(self._owed.items()))
@@ -131,22 +143,27 @@ class OwnEpochs:
         self._silent = event.outcome is not ProbeOutcome.ANSWERS
         self._ask_at = Instant(now + _ASK_AGAIN)
 
-    def paid(self, event: NoticeAnswered, now: Instant) -> None:
-        """Strike out an outcome that is on disk, or try again later."""
+    def paid(self, event: NoticeAnswered | LockCleared, now: Instant) -> None:
+        """Strike out an outcome that is on disk, or try again later; so with a mark."""
+        if isinstance(event, LockCleared):
+            self._mark_at = NEVER if event.problem is None else Instant(now + _AGAIN)
+            return
         if event.problem is None:
             self._owed.pop(event.epoch, None)
             self._paid[event.epoch] = event.kind
         self._owed_at = Instant(now + _AGAIN) if self._owed else NEVER
 
-    def _close(self, record: EpochRecord, lock: Lock | Unknown, now: Instant) -> None:
-        outcome = _outcome(record, lock)
-        if outcome is NoticeKind.DIED and not self._silent:
+    def _close(self, record: EpochRecord, lock: Lock | Unknown, now: Instant, *, planned: bool) -> None:
+        outcome = _outcome(record, lock, planned=planned)
+        if outcome in _LIVELY and not self._silent:
             self._asking = now >= self._ask_at
+        elif outcome is NoticeKind.STEPPED_DOWN and _is_mark(lock):
+            self._mark_at = now
         elif outcome is not None:
             self.owe(record.epoch, outcome, now)
 
 
-def _outcome(record: EpochRecord, lock: Lock | Unknown) -> NoticeKind | None:
+def _outcome(record: EpochRecord, lock: Lock | Unknown, *, planned: bool) -> NoticeKind | None:
     """How an epoch ended that nobody watched: an empty lock is the mark of a clean exit (rule 12).
 
     None while the lock cannot be read: nobody could tell a crash from a shutdown.
@@ -155,4 +172,10 @@ def _outcome(record: EpochRecord, lock: Lock | Unknown) -> NoticeKind | None:
         return NoticeKind.FAILED
     if isinstance(lock, Unknown):
         return None
-    return NoticeKind.STOPPED if lock.kind is LockKind.FOREIGN else NoticeKind.DIED
+    if planned:
+        return NoticeKind.STEPPED_DOWN
+    return NoticeKind.STOPPED if _is_mark(lock) else NoticeKind.DIED
+
+
+def _is_mark(lock: Lock | Unknown) -> bool:
+    return not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN

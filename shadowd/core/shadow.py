@@ -20,6 +20,7 @@ from shadowd.core.events import (
     Event,
     Inspected,
     Listed,
+    LockCleared,
     NoticeAnswered,
     Observed,
     Probed,
@@ -36,22 +37,13 @@ from shadowd.core.reasons import Reason
 from shadowd.core.silence import Silence
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.timing import Timing
-from shadowd.core.values import (
-    NEVER,
-    Claim,
-    ClaimReason,
-    Epoch,
-    Instant,
-    KeptLease,
-    NoticeKind,
-    Unknown,
-)
+from shadowd.core.values import NEVER, Claim, ClaimReason, Epoch, Instant, KeptLease, NoticeKind, Unknown
 from shadowd.core.watch import Watch
 
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
 """Endings that are nobody's fault: no back-off, the next bid may come as soon as the rules allow."""
 
-_Answer = Observed | Probed | Listed | Inspected | NoticeAnswered
+_Answer = Observed | Probed | Listed | Inspected | NoticeAnswered | LockCleared
 """What the shadow itself asks for; the rest belongs to a bid."""
 
 
@@ -187,7 +179,7 @@ class Shadow:
                 if alive is not None:
                     return self._found(alive, now)
                 self.watch.at_once(now)
-            case NoticeAnswered():
+            case NoticeAnswered() | LockCleared():
                 self.own.paid(event, now)
                 self.watch.at_once(now)
             case _:

@@ -69,6 +69,8 @@ class NoticeKind(Enum):
 
     LAUNCHING = "launching"
     STARTED = "started"
+    STEPPING_DOWN = "stepping_down"
+    """Its planned end has begun: the mark of a clean exit that comes now is no shutdown."""
     FAILED = "failed"
     STOPPED = "stopped"
     DIED = "died"

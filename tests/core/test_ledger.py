@@ -6,7 +6,7 @@ from shadowd.core.ledger import Ledger
 from shadowd.core.values import OUTCOMES, Epoch, NoticeKind
 from tests.core.rounds import confirmed, ledger, record
 
-OPEN = {NoticeKind.LAUNCHING, NoticeKind.STARTED}
+OPEN = {NoticeKind.LAUNCHING, NoticeKind.STARTED, NoticeKind.STEPPING_DOWN}
 
 
 def test_an_empty_directory() -> None:

@@ -1,8 +1,19 @@
 """A planned move: the new host claims, the old guard ends its master in order, then the new one starts."""
 
-from shadowd.core.actions import ClearMark, KeepLease, Launch, MakeClaim, Probe, StopPair, TermPair
+import pytest
+
+from shadowd.core.actions import (
+    ClearMark,
+    KeepLease,
+    Launch,
+    MakeClaim,
+    Probe,
+    StopPair,
+    TermPair,
+    WriteNotice,
+)
 from shadowd.core.ending import Ending
-from shadowd.core.events import Inspected, LockCleared, TakeoverAsked
+from shadowd.core.events import Inspected, LockCleared, NoticeAnswered, TakeoverAsked
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.values import (
@@ -11,9 +22,11 @@ from shadowd.core.values import (
     Epoch,
     ExitKind,
     Instant,
+    Lock,
     NoticeKind,
     PairView,
     ProbeOutcome,
+    Unknown,
 )
 from tests.core import phases
 from tests.core.rounds import (
@@ -88,6 +101,33 @@ def test_a_guard_that_says_nothing_ends_the_move() -> None:
     assert seat.world.records[Epoch(2)].outcome is NoticeKind.FAILED
 
 
+def test_a_mark_that_a_lost_guard_left_is_taken_away() -> None:
+    """It announced the end and was never heard of again: nobody ordered a shutdown."""
+    seat = asked()
+    seat.until(MakeClaim)
+    seat.answer()
+    seat.world.note(1, NoticeKind.STEPPING_DOWN)
+    seat.world.lock = FOREIGN
+    seat.run(25)
+    assert (State.ACCOUNTING, Reason.GUARD_SILENT, State.STANDBY) in seat.rows
+    assert seat.world.lock == ABSENT
+    assert seat.world.records[Epoch(2)].outcome is NoticeKind.FAILED
+
+
+@pytest.mark.parametrize("lock", [FOREIGN, ABSENT, UNREADABLE])
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_mark_that_nobody_announced_stays(lock: Lock | Unknown, *, announced: bool) -> None:
+    """It is a person's; and what cannot be read is not touched."""
+    seat = asked()
+    seat.until(MakeClaim)
+    seat.answer()
+    if announced:
+        seat.world.note(1, NoticeKind.STEPPING_DOWN)
+    seat.world.lock = lock
+    seat.run(80)
+    assert (seat.times(ClearMark) != []) is (announced and lock == FOREIGN)
+
+
 def test_a_pause_or_an_older_mark_forbids_a_move() -> None:
     """Every safety check but the master's life is kept."""
     seat = asked(lock=FOREIGN)
@@ -127,6 +167,38 @@ def test_the_guard_lets_its_master_end_in_an_orderly_way() -> None:
     assert seat.world.lock == ABSENT
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
     assert seat.times(StopPair) == []
+
+
+def test_the_planned_end_is_announced_first() -> None:
+    """Before TERM, on disk: after a reboot nobody else could tell the mark from that of a shutdown."""
+    seat = guarding()
+    wanted(seat)
+    seat.until(TermPair)
+    assert NoticeKind.STEPPING_DOWN in seat.world.records[ONE].notices
+
+
+def test_an_end_that_cannot_be_announced_leaves_no_mark() -> None:
+    """Then the master is killed."""
+    seat = guarding()
+    wanted(seat)
+    seat.world.refuses[NoticeKind.STEPPING_DOWN] = UNREADABLE
+    seat.run(3)
+    assert seat.times(TermPair) == []
+    assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
+
+
+def test_an_announcement_that_hangs_is_waited_for_as_long_as_a_planned_end() -> None:
+    """Within the time that the other host waits; what is answered later moves nothing."""
+    seat = guarding()
+    wanted(seat)
+    seat.pending.remove(seat.until(WriteNotice))
+    asked_at = seat.now
+    seat.until(StopPair)
+    assert seat.now - asked_at == 12
+    seat.step(NoticeAnswered(ONE, NoticeKind.STEPPING_DOWN))
+    seat.run(3)
+    assert seat.times(TermPair) == []
+    assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
 
 
 def test_a_daemon_that_dies_between_the_end_and_the_mark_leaves_no_mark() -> None:

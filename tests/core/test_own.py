@@ -2,11 +2,11 @@
 
 import pytest
 
-from shadowd.core.actions import ClearLock, Inspect, MakeClaim, Observe, StopPair, WriteNotice
+from shadowd.core.actions import ClearLock, ClearMark, Inspect, MakeClaim, Observe, StopPair, WriteNotice
 from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
-from shadowd.core.values import Epoch, ExitKind, Lock, LockKind, NoticeKind, Seconds
+from shadowd.core.values import ClaimReason, Epoch, ExitKind, Lock, LockKind, NoticeKind, Seconds
 from tests.core import phases
 from tests.core.rounds import (
     ABSENT,
@@ -296,3 +296,53 @@ def test_our_own_open_claim_is_no_obstacle_for_long() -> None:
     assert seat.until(MakeClaim).epoch == 2
     assert seat.now == BEGINNING + 840
     assert claim(2, HERE).host == HERE
+
+
+# --- a planned end that a reboot cut short -------------------------------------------------------------
+
+STEPPING_DOWN, STEPPED_DOWN = NoticeKind.STEPPING_DOWN, NoticeKind.STEPPED_DOWN
+
+
+def announced(epoch: int = 1) -> EpochRecord:
+    """Return an epoch of this host that was about to step down."""
+    made = confirmed(epoch, host=HERE)
+    return EpochRecord(made.epoch, made.claim, made.notices | {STEPPING_DOWN})
+
+
+def test_the_mark_of_a_planned_end_is_taken_away_before_it_is_told() -> None:
+    """The guard did not live to do it: nobody ordered a shutdown."""
+    seat = restarted(announced(), record(2, host=ELSEWHERE, reason=ClaimReason.MIGRATE), lock=FOREIGN)
+    seat.until(ClearMark)
+    assert seat.world.records[Epoch(1)].open
+    seat.run(2)
+    assert seat.world.lock == ABSENT
+    assert outcomes(seat) == [(1, STEPPED_DOWN)]
+
+
+def test_a_mark_that_cannot_be_taken_away_is_tried_again() -> None:
+    """With the next look, and nothing is told before."""
+    seat = restarted(announced(), lock=FOREIGN)
+    seat.world.refuses[ClearMark] = UNREADABLE
+    seat.run(200)
+    assert len(seat.times(ClearMark)) >= 2
+    assert seat.world.records[Epoch(1)].open
+    del seat.world.refuses[ClearMark]
+    seat.run(130)
+    assert seat.world.lock == ABSENT
+    assert outcomes(seat) == [(1, STEPPED_DOWN)]
+
+
+def test_a_planned_end_without_a_mark_is_told() -> None:
+    """It ended by the reboot, before or after the mark."""
+    seat = restarted(announced())
+    seat.run(2)
+    assert outcomes(seat) == [(1, STEPPED_DOWN)]
+    assert seat.times(ClearMark) == []
+
+
+def test_the_mark_of_a_later_master_is_its_own() -> None:
+    """Since then another one was confirmed, and shut down: that binds."""
+    seat = restarted(announced(), confirmed(2, STOPPED, host=ELSEWHERE), lock=FOREIGN)
+    seat.run(200)
+    assert seat.times(ClearMark) == []
+    assert seat.world.lock == FOREIGN
