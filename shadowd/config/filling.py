@@ -34,6 +34,8 @@ TORQUE = {
     "restart_limit": 0,
 }
 """What a TORQUE cell has that says nothing: a lock that is looked at each second, and 9 s to be stale."""
+STEP_DOWN = 2.0
+"""A tenth of nine seconds would be too short for a guard that looks each second to answer a move."""
 PBS_SERVER = ("/usr/local/sbin/pbs_server", "-D")
 DEFAULT = "default"
 DERIVED = "derived"
@@ -145,6 +147,9 @@ def _torque(where: KeyPath, cell: dict[str, Any], filled: Filled) -> dict[str, A
         if key not in cell:
             cell[key] = value
             filled.origins[*where, key] = DEFAULT
+    if "step_down_timeout" not in cell and filled.origins.get((*where, "stale_after")) == DEFAULT:
+        cell["step_down_timeout"] = STEP_DOWN
+        filled.origins[*where, "step_down_timeout"] = DEFAULT
     directory, launch = cell["directory"], cell.get("launch", {})
     derived = dict.fromkeys(("check_interval", "notice_interval"), cell["retry_interval"])
     if isinstance(directory, str):

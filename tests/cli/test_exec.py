@@ -90,3 +90,22 @@ def test_a_grid_engine_command_waits_for_the_master_in_act_qmaster(
     show = ["sh", "-c", "echo $SGE_ROOT $SGE_CELL $SGE_QMASTER_PORT $PBS_DEFAULT"]
     done = call(tmp_path, *argv, "--timeout", "50", "--", *show)
     assert done.stdout == f"{made.root} default {port}\n"
+
+
+def test_a_torque_command_of_a_cell_is_told_its_server(net: Net, tmp_path: Path) -> None:
+    """Whoever answers, named in ``master`` or not; with TORQUE's own variables."""
+    made = tmp_path / "server_priv"
+    (made / "shadowd" / "hosts").mkdir(parents=True)
+    (made / "serverdb").touch()
+    (made / "shadowd" / "master").write_text("h1\n")
+    (made / "shadowd" / "hosts" / "h2.json").write_text("{}")
+    config = tmp_path / "shadowd.toml"
+    port = net.server(says_ok, "127.0.0.3")
+    config.write_text(
+        f'host = "h3"\n[[cell]]\nkind = "torque"\nname = "one"\ndirectory = "{made}"\n'
+        f"[cell.probe]\nport = {port}\n"
+        'addresses = { h1 = "127.0.0.2", h2 = "127.0.0.3", h3 = "127.0.0.4" }\n'
+    )
+    show = ["sh", "-c", "echo $SHADOWD_CELL $SHADOWD_HOST $PBS_DEFAULT $PBS_SERVER"]
+    done = call(tmp_path, "--config", str(config), "--", *show)
+    assert done.stdout == "one h2 h2 h2\n", done.stderr

@@ -105,3 +105,22 @@ def test_pause_and_history_know_generic_cells(shared: Path, capsys: pytest.Captu
     call(shared, "status", "--json")
     (cell,) = json.loads(capsys.readouterr().out)["cells"]
     assert cell["kind"] == "generic"
+
+
+def test_a_torque_cell_is_stopped_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mark lies in our directory of its ``server_priv``; a start needs a daemon, and no list of hosts."""
+    made = tmp_path / "server_priv"
+    (made / "shadowd").mkdir(parents=True)
+    (made / "serverdb").touch()
+    (tmp_path / "shadowd.toml").write_text(
+        f'host = "alpha"\nruntime_dir = "{tmp_path}/run"\n[[cell]]\nkind = "torque"\nname = "one"\n'
+        f'directory = "{made}"\n'
+    )
+    assert call(made, "stop") == 0
+    assert (made / "shadowd" / "lock").read_bytes() == b""
+    assert {path.name for path in made.iterdir()} == {"serverdb", "shadowd"}
+    assert call(made, "start") == 69
+    (made / "serverdb").unlink()
+    capsys.readouterr()
+    assert call(made, "stop") == 66
+    assert "mount server_priv" in capsys.readouterr().err

@@ -50,6 +50,7 @@ def test_there_is_an_example_for_each_use() -> None:
         "generic-licences.toml",
         "generic-cron.toml",
         "generic-slurmctld.toml",
+        "torque.toml",
     }
 
 
@@ -88,6 +89,8 @@ def test_the_small_files_are_what_they_say() -> None:
     assert cell.fence.secrets == ()
     (cell,) = load(FOLDER / "generic.toml", {}).cells
     assert (cell.kind, cell.place, float(cell.timing().earliest)) == ("generic", Path("/shared/redis"), 90)
+    (cell,) = load(FOLDER / "torque.toml", {}).cells
+    assert (cell.name, cell.lock, float(cell.timing().earliest)) == ("torque", "lease", 9)
     assert [cell.name for cell in load(FOLDER / "gridengine-many-cells.toml", {}).cells] == [
         "physics",
         "biology",

@@ -38,6 +38,7 @@ def test_a_kind_is_enough(tmp_path: Path) -> None:
     timing = cell.timing()
     assert (timing.check_interval, timing.notice_interval, timing.beat_interval) == (1, 1, 1)
     assert (timing.stale_after, timing.delay, timing.guard_interval) == (9, 0, 1)
+    assert (timing.step_down_timeout, round(timing.lease, 3)) == (2, 6.1)
     assert timing.handover < timing.earliest
     assert timing.window < 60
     assert cell.restart_limit == 0
@@ -49,6 +50,8 @@ def test_what_is_said_counts(tmp_path: Path) -> None:
     cell = cell_of(tmp_path, f'{CELL}directory = "/shared/pbs"\nretry_interval = 2\nnotice_interval = 0.5\n')
     assert (cell.name, cell.lock_file) == ("pbs", Path("/shared/pbs/server.lock"))
     assert (cell.timing().check_interval, cell.timing().notice_interval) == (2, 0.5)
+    assert cell_of(tmp_path, f"{CELL}stale_after = 60\n").timing().step_down_timeout == 6
+    assert cell_of(tmp_path, f"{CELL}step_down_timeout = 1\n").timing().lease > 7
     text = (
         f'{CELL}directory = "/shared/pbs/server_priv/"\nlock = "lease"\nlock_file = "/elsewhere/lock"\n'
         'clean_exit = "shutdown"\n[cell.launch]\ncommand = ["/opt/pbs_server", "-D"]\nscheduler = []\n'
