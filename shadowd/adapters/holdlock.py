@@ -11,11 +11,12 @@ is quicker, ours ends, and its guard writes so.
 What is written (TORQUE.md, "Later releases"): ``server.lock`` holds the session id. ``STATE/server.session``
 says which epoch that session is, so that every host knows a server of ours from another.
 
-``fcntl``: the lock decides. Is it held by a server that the record names and whose epoch nobody closed, then
-that one is deposed and stands still: claims and leases have settled that. It cannot be made to let go, so a
-new file takes the name. Any other holder is respected: the command is not run.
+The file is locked with either method, for a ``pbs_server`` without ``--ha`` locks it too. Is it held by a
+server that the record names and whose epoch nobody closed, then that one is deposed and stands still: claims
+and leases have settled that. It cannot be made to let go, so a new file takes the name. Any other holder is
+respected: the command is not run.
 
-``lease``: the file's being refreshed decides, and whether it was is settled before this is run. The mutex is
+``lease``: whether another server refreshed the file is settled before this is run. The mutex is
 tried and never waited for: a frozen standby that holds it must not leave the cluster without a server. But
 one that is alive may be about to take the file from the same dead server; so where another's name is in it
 and the mutex is held, the file must stay as it is for one interval in which any server refreshes it.
@@ -40,7 +41,8 @@ _LIMIT = 4096
 _REFRESHED = 3.5
 """Seconds; a server refreshes the lock every 3 s (TORQUE.md, "Later releases")."""
 
-# ruff: noqa: PTH104, PTH108, PTH110, PTH116, PTH123 - as few imports as can be: what runs here delays the start of a server
+# Few imports, for what runs here delays the start of a server.
+# ruff: noqa: PTH104, PTH108, PTH110, PTH116, PTH123
 
 
 class HeldError(Exception):
@@ -51,10 +53,9 @@ def main(method: str, lock: str, state: str, host: str, *command: str) -> None:
     """Take the lock by this method, write whose it is, and run the command in place of this program."""
     epoch, nonce = int(os.environ["SHADOWD_EPOCH"]), os.environ["SHADOWD_NONCE"]
     record = {"format": 1, "epoch": epoch, "nonce": nonce, "host": host, "session": os.getsid(0)}
-    if method == "fcntl":
-        by_kernel(lock, state, record)
-    else:
-        by_date(lock, state, record)
+    if method == "lease":
+        await_turn(lock, state)
+    by_kernel(lock, state, record)
     os.execv(command[0], command)  # noqa: S606 - an argument vector, never a shell
 
 
@@ -83,16 +84,16 @@ def by_kernel(lock: str, state: str, record: "dict[str, object]") -> None:
     os.set_inheritable(held, True)  # noqa: FBT003 - takes no keywords
 
 
-def by_date(lock: str, state: str, record: "dict[str, object]") -> None:
-    """Write the file, whose date counts from now on."""
+def await_turn(lock: str, state: str) -> None:
+    """Take the mutex, or see that whoever has it does not take the file of another server just now."""
+    if is_alone(lock):
+        return
     held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     before = os.fstat(held).st_mtime_ns, content(held)
-    if not is_alone(lock) and before[1] and not is_ours(held, state, ended=True):
+    if before[1] and not is_ours(held, state, ended=True):
         time.sleep(_REFRESHED)
         if not is_named(lock, held) or (os.fstat(held).st_mtime_ns, content(held)) != before:
             raise HeldError
-    write(held, record)
-    write_record(state, record, held)
 
 
 def is_alone(lock: str) -> bool:

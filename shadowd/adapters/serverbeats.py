@@ -6,7 +6,9 @@ fails there is no matter: a healthy server must outlive any error on the lock fi
 writing, so that over NFSv4 a reader that died cannot hold a refresh up, and with it the next beat (NFS.md,
 "The delegation trap").
 
-Refuses to touch a lock in which another server is written.
+A server that puts itself into the background writes another session into the lock than the one that took it;
+its processes are known by their nonce, so the record follows. Refuses to touch a lock in which another
+server is written.
 """
 
 import os
@@ -18,7 +20,7 @@ from typing import Final
 from shadowd.adapters.genericfiles import BeatFile
 from shadowd.adapters.publish import rewrite_file
 from shadowd.adapters.reading import read_small
-from shadowd.adapters.serverlock import LEASE, ServerLockFile, word
+from shadowd.adapters.serverlock import LEASE, ServerLockFile, Session, word
 from shadowd.core.values import Epoch, Problem, Unknown
 
 _LIMIT: Final = 4096
@@ -48,8 +50,8 @@ class ServerBeats:
             return Unknown(Problem.MISSING, str(self._lock.state / "server.session"), detail)
         self._holds = epoch
         problem = self._beats.write(epoch)
-        if problem is None and self._lock.method == LEASE:
-            self._refresh()
+        if problem is None:
+            self._keep_up()
         return problem
 
     def close(self) -> None:
@@ -65,16 +67,25 @@ class ServerBeats:
             self._sleep(_AGAIN)
         return False
 
-    def _refresh(self) -> None:
+    def _keep_up(self) -> None:
         session = self._lock.session()
         content = read_small(self._lock.path, _LIMIT)
         if session is None:
             return
         if isinstance(content, Unknown):
-            if content.problem is Problem.MISSING:  # whoever removed it, ours lives
+            # Whoever removed it, ours lives. The kernel's lock is the server's own to take.
+            if content.problem is Problem.MISSING and self._lock.method == LEASE:
                 rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
-        elif word(content) == session.session:
+        elif word(content) != session.session:
+            self._follow(session, word(content))
+        elif self._lock.method == LEASE:
             self._touch()
+
+    def _follow(self, session: Session, content: str) -> None:
+        """Correct the record where another process of the same server wrote itself into the lock."""
+        if session.runs(content):
+            with suppress(OSError):
+                self._lock.record(session, content, self._lock.path.stat().st_ino)
 
     def _touch(self) -> None:
         try:

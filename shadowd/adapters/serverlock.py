@@ -4,21 +4,26 @@ Whose it is says the record beside the claims, ``server.session``, which ``holdl
 the lock, the inode (``fcntl``), and the epoch. A record whose epoch has an outcome excuses nobody who *holds*
 the lock: nothing of that epoch runs. So a server that no claim started is known, whatever its session is.
 
-The two methods differ in what proves a life: with ``fcntl`` the kernel's word that the file is locked, with
-``lease`` that its date moves as *this* process observes it; no clock is compared with it. An empty file that
-is held is doubt, for every ``pbs_server`` that starts empties it first.
+What proves a life is the kernel's word that the file is locked, and with ``lease`` also that its date moves
+as *this* process observes it; no clock is compared with it. A ``pbs_server`` without ``--ha`` locks and
+moves no date, so the first counts with either method. An empty file that is held is doubt, for every
+``pbs_server`` that starts empties it first.
 
 Refuses to lock anything: that is the server's own part.
 """
 
 import fcntl
+import json
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shadowd.adapters import procfs, user
 from shadowd.adapters.claimnames import notice_name
+from shadowd.adapters.family import NONCE
+from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
 from shadowd.adapters.records import MAX_EPOCH, parse_object
 from shadowd.core.values import OUTCOMES, Epoch, Problem, ServerLock, Unknown
@@ -28,6 +33,7 @@ _FLOCK: Final = "hhqqi4x"
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 _LIMIT: Final = 4096
 _MOST_ENTRIES: Final = 50_000
+_LONGEST_PID: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,27 @@ class Session:
     """What ``server.session`` says: the server of ours that took the lock last."""
 
     epoch: Epoch
+    nonce: str
     host: str
     inodes: tuple[int, ...]
     contents: tuple[str, ...]
 
     @property
     def session(self) -> str:
-        """What it wrote into the lock."""
+        """Return what it wrote into the lock."""
         return self.contents[0]
+
+    def is_written(self, content: str) -> bool:
+        """Tell whether this is what a process of that server wrote into the lock."""
+        return content in self.contents or self.runs(content)
+
+    def runs(self, content: str) -> bool:
+        """Tell whether the process of this number, on this host, is one of that server."""
+        if not content.isdecimal() or len(content) > _LONGEST_PID:
+            return False
+        with user.own_identity():
+            marks = procfs.environment(int(content))
+        return marks is not None and marks.get(NONCE.encode()) == os.fsencode(self.nonce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +104,39 @@ class ServerLockFile:
         match None if isinstance(data, Unknown) else parse_object(data):
             case {
                 "epoch": int(epoch),
+                "nonce": str(nonce),
                 "host": str(host),
                 "inodes": [*inodes],
                 "contents": [_, *_] as contents,
-            }:
-                if 1 <= epoch <= MAX_EPOCH:
-                    numbers = tuple(one for one in inodes if isinstance(one, int))
-                    return Session(Epoch(epoch), host, numbers, tuple(map(str, contents)))
+            } if 1 <= epoch <= MAX_EPOCH:
+                numbers = tuple(one for one in inodes if isinstance(one, int))
+                return Session(Epoch(epoch), nonce, host, numbers, tuple(map(str, contents)))
         return None
+
+    def record(self, session: Session, content: str, inode: int) -> None:
+        """Write that the server of this session is now known by another content."""
+        whose = {"epoch": session.epoch, "nonce": session.nonce, "host": session.host}
+        record = {"format": 1, **whose, "session": int(content), "inodes": [inode], "contents": [content]}
+        replace_file(self.state / "server.session", json.dumps(record).encode() + b"\n")
 
     def _judge(self, descriptor: int) -> Holder | Unknown:
         status = os.fstat(descriptor)
         content = word(os.pread(descriptor, _LIMIT, 0))
-        if self.method == LEASE:
-            session = self.session()
-            if not content or (session is not None and content == session.session):
+        if _is_held(descriptor):
+            if self._is_ours(status.st_ino, content):
                 return Holder(ServerLock.CLEAR, content=content)
+            if not content:
+                return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
+            return Holder(ServerLock.HELD, content=content)
+        session = self.session() if self.method == LEASE and content else None
+        named = self.method == LEASE and content and not (session and session.is_written(content))
+        if named:
             return Holder(ServerLock.NAMED, status.st_mtime_ns // 1_000_000, content)
-        if not _is_held(descriptor):
-            return Holder(ServerLock.CLEAR, content=content)
-        if self._is_ours(status.st_ino, content):
-            return Holder(ServerLock.CLEAR, content=content)
-        if not content:
-            return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
-        return Holder(ServerLock.HELD, content=content)
+        return Holder(ServerLock.CLEAR, content=content)
 
     def _is_ours(self, inode: int, content: str) -> bool:
         session = self.session()
-        if session is None or inode not in session.inodes or content not in session.contents:
+        if session is None or inode not in session.inodes or not session.is_written(content):
             return False
         notices = self.state / "notices"
         return not any((notices / notice_name(session.epoch, kind)).exists() for kind in OUTCOMES)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shadowd.adapters import procfs
 from shadowd.adapters.genericfiles import BeatFile, found
 from shadowd.adapters.ground import survey
 from shadowd.adapters.hostnames import HostNames
@@ -20,6 +21,7 @@ from shadowd.adapters.serverlock import ServerLockFile
 from shadowd.adapters.torquefiles import TorqueFiles, paths_of, require_mounted
 from shadowd.core.values import Epoch, Host, Problem, ServerLock, Unknown
 from shadowd.errors import CellError
+from tests.lab.processes import wait_for
 
 ALPHA = Host("alpha")
 HOLDER = (
@@ -53,7 +55,14 @@ class Place:
     def record(self, **changes: Any) -> None:
         """Write the record of a server of ours, with session 7."""
         inode = self.lock.stat().st_ino if self.lock.exists() else 1
-        usual = {"format": 1, "epoch": 3, "host": "alpha", "inodes": [inode], "contents": ["7"]}
+        usual = {
+            "format": 1,
+            "epoch": 3,
+            "nonce": "abc",
+            "host": "alpha",
+            "inodes": [inode],
+            "contents": ["7"],
+        }
         (self.paths.state / "server.session").write_text(json.dumps({**usual, **changes}))
 
     def hold(self) -> "subprocess.Popen[bytes]":
@@ -164,6 +173,15 @@ def test_a_lease_is_whose_name_is_in_it(priv: Place) -> None:
     assert seen(file) is NAMED
 
 
+def test_a_server_that_only_locks_is_respected_too(priv: Place) -> None:
+    """One without --ha moves no date; what is ours by the record is ours with either method."""
+    priv.lock.write_text("4711\n")
+    priv.hold()
+    assert seen(priv.file("lease")) is HELD
+    priv.record(contents=["4711"])
+    assert seen(priv.file("lease")) is CLEAR
+
+
 @pytest.mark.parametrize("method", ["fcntl", "lease"])
 def test_what_cannot_be_looked_at_is_doubt(priv: Place, method: str) -> None:
     """A name that leads nowhere, and a directory that is not there."""
@@ -266,6 +284,47 @@ def test_a_lease_is_refreshed_with_each_beat(priv: Place) -> None:
     assert writer.write(Epoch(3)) is None
     writer.close()
     writer.close()
+
+
+@pytest.mark.parametrize("nonce", ["abc", "another"])
+@pytest.mark.parametrize("method", ["fcntl", "lease"])
+def test_a_server_that_went_into_the_background_is_followed(priv: Place, method: str, nonce: str) -> None:
+    """Another process of its own wrote itself into the lock; one without its nonce is another server."""
+    child = subprocess.Popen(["/bin/sleep", "60"], stdout=subprocess.PIPE, env={"SHADOWD_NONCE": nonce})
+    priv.holders.append(child)
+    wait_for(lambda: procfs.arguments(child.pid) == ("/bin/sleep", "60"), 10, "it sleeps")
+    priv.lock.write_text(f"{child.pid}\n")
+    priv.record()
+    strangers = {"fcntl": CLEAR, "lease": NAMED}[method]  # nobody holds it, as far as the kernel knows
+    assert seen(priv.file(method)) is (CLEAR if nonce == "abc" else strangers)
+    writer = beats(priv, method)
+    assert writer.write(Epoch(3)) is None
+    session = priv.file(method).session()
+    assert session is not None
+    assert session.session == (str(child.pid) if nonce == "abc" else "7")
+    assert (session.epoch, session.nonce, session.host) == (3, "abc", "alpha")
+    writer.close()
+
+
+def test_a_server_in_the_background_holds_its_own_lock(priv: Place) -> None:
+    """Before the record has followed: a process of this host that carries the nonce, and the right file."""
+    priv.lock.write_text("7\n")
+    priv.record(nonce=os.environ["PYTEST_OWNER_OF_PROCESS"])
+    holder = priv.hold()
+    priv.lock.write_text(f"{holder.pid}\n")
+    assert seen(priv.file("fcntl")) is HELD, "it has no such nonce"
+    marked = {**os.environ, "SHADOWD_NONCE": "abc"}
+    let_go(holder)
+    priv.record()
+    argv = [sys.executable, "-c", HOLDER, str(priv.lock)]
+    server = subprocess.Popen(argv, stdout=subprocess.PIPE, env=marked)
+    priv.holders.append(server)
+    assert server.stdout is not None
+    server.stdout.readline()
+    priv.lock.write_text(f"{server.pid}\n")
+    assert seen(priv.file("fcntl")) is CLEAR
+    priv.record(inodes=[1])
+    assert seen(priv.file("fcntl")) is HELD
 
 
 def test_the_kernels_lock_is_not_touched(priv: Place) -> None:

@@ -94,7 +94,7 @@ def test_a_lock_that_nobody_holds(priv: Path) -> None:
 def test_a_server_of_ours(priv: Path) -> None:
     """With epoch and host, which the lock itself does not tell."""
     (priv / "server.lock").write_text("7\n")
-    record = {"format": 1, "epoch": 3, "host": "h1", "inodes": [1], "contents": ["7"]}
+    record = {"format": 1, "epoch": 3, "nonce": "n", "host": "h1", "inodes": [1], "contents": ["7"]}
     (priv / "shadowd" / "server.session").write_text(json.dumps(record))
     assert item(look(priv), "server.lock") == (Health.OK, "session 7, epoch 3 on h1")
 

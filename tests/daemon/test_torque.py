@@ -69,6 +69,51 @@ def test_a_killed_server_is_replaced_by_the_standby(torque: Torque) -> None:
     assert torque.reigns() == [("1", "alpha"), ("2", "beta")]
 
 
+@pytest.mark.parametrize("options", [(), ("fork",)], ids=["foreground", "background"])
+def test_a_server_with_the_manners_of_pbs_server(torque: Torque, options: tuple[str, ...]) -> None:
+    """It closes all it inherited and locks by itself, in whichever process: it is ours all the same."""
+    torque.program = ("-m", "tests.daemon.pbs")
+    torque.options = (torque.lock, *options)
+    torque.more = f'[cell.launch.environment]\nPYTHONPATH = "{Path(__file__).parents[2]}"\n'
+    torque.begin()
+    rival = torque.rival()
+    time.sleep(4)
+    assert torque.reigns() == [("1", "alpha")]
+    assert torque.daemons["alpha"].record()["state"] == "active"
+    rival.kill()
+    (server,) = torque.masters("alpha")
+    assert torque.lock.read_text() == f"{server}\n"
+    for pid in torque.freeze("alpha"):
+        assert processes.alive(pid)
+    torque.wait_master("beta")
+
+
+def test_a_lock_that_cannot_be_read_ends_nobody(torque: Torque) -> None:
+    """For longer than the lease; no standby bids meanwhile, and all is well afterwards."""
+    torque.begin()
+    (server,) = torque.masters("alpha")
+    torque.lock.rename(torque.root / "aside")
+    torque.lock.symlink_to("server.lock")
+    torque.daemons["beta"].wait_refused("server_lock_unknown")
+    time.sleep(4)
+    torque.lock.unlink()
+    (torque.root / "aside").rename(torque.lock)
+    torque.daemons["beta"].wait_told("shadow.eligible")
+    assert torque.masters() == [server]
+    assert torque.reigns() == [("1", "alpha")]
+
+
+def test_a_frozen_standby_of_theirs_is_in_nobodys_way(torque: Torque) -> None:
+    """It waits with the mutex in its hand, and stands still; ours is replaced by ours."""
+    torque.begin()
+    rival = torque.rival()
+    time.sleep(1)
+    rival.send_signal(signal.SIGSTOP)
+    processes.kill(torque.masters("alpha"))
+    torque.wait_master("beta", 10)
+    torque.never_two()
+
+
 def test_a_lone_server_is_started_again(kernel: Torque) -> None:
     """Nobody else is there: after its turn its own host has it again."""
     kernel.serve("alpha")
@@ -90,12 +135,12 @@ def test_a_frozen_server_is_killed_before_it_can_thaw(torque: Torque) -> None:
 
 
 def test_a_frozen_host_is_replaced_and_writes_nothing_when_it_thaws(torque: Torque) -> None:
-    """With fcntl its server holds the lock until then, and a new file takes its place."""
+    """Its server holds the lock until then, so a new file takes its place."""
     torque.begin()
     before = torque.lock.stat().st_ino
     daemon, *servers = torque.freeze("alpha")
     torque.wait_master("beta")
-    assert (torque.lock.stat().st_ino != before) == (torque.method == "fcntl")
+    assert torque.lock.stat().st_ino != before
     os.kill(daemon, signal.SIGCONT)
     for server in servers:
         os.kill(server, signal.SIGCONT)

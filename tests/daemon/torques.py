@@ -27,6 +27,9 @@ class Torque(Generic):
     """One TORQUE cell below ``root``, its daemons, its servers and its rivals."""
 
     method: str = "fcntl"
+    program: tuple[str | Path, ...] = (SINGLETON,)
+    options: tuple[str | Path, ...] = ()
+    """What the server is told besides."""
     rivals: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     @property
@@ -44,7 +47,10 @@ class Torque(Generic):
         """Write a host's configuration."""
         home = self.root / host
         home.mkdir(exist_ok=True)
-        words = ", ".join(f'"{word}"' for word in (sys.executable, SINGLETON, self.journal, host, f"{home}/"))
+        words = ", ".join(
+            f'"{word}"'
+            for word in (sys.executable, *self.program, self.journal, host, f"{home}/", *self.options)
+        )
         keys = "\n".join(
             f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value:g}"
             for key, value in (FAST | self.keys).items()
