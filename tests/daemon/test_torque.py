@@ -154,7 +154,8 @@ def test_a_real_server_is_respected(torque: Torque) -> None:
     rival = torque.rival()
     wait_reign(torque, "rival")
     torque.serve()
-    torque.daemons["beta"].wait_refused("foreign_server")
+    for host in torque.hosts:
+        torque.daemons[host].wait_refused("foreign_server")
     asked = torque.daemons["alpha"].verb("takeover", "--yes", "--timeout", "5")
     assert asked.returncode == 1, asked.stdout
     assert "server.lock" in asked.stderr
