@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -136,8 +137,9 @@ def test_a_frozen_controller_is_replaced_and_takes_nothing_back(slurm: Slurm) ->
     with ThreadPoolExecutor(3) as clients:  # each finds the first host silent, and goes on to the second
         accepted = list(clients.map(lambda _: slurm.submit(), range(3)))
     slurm.lab["a"].cable(plugged=True)
-    for pid in (guard, old):
-        os.kill(pid, signal.SIGCONT)
+    os.kill(guard, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # the guard was quicker
+        os.kill(old, signal.SIGCONT)
     patiently(lambda: not alive(old), LONG, "the thawed controller ends", slurm.cell.story)
     slurm.cell.daemons["a"].wait_state("standby")
     assert slurm.controllers("a") == []
