@@ -93,7 +93,7 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     if args.kind:
         return str(args.kind)
     if args.cell or args.config:
-        return GRIDENGINE
+        return TORQUE if _of_torque(args, environ) else GRIDENGINE
     if args.servers or args.server_name:
         return TORQUE
     told = [_told(environ, "", VARIABLES), _told(environ, "", ("SGE_ROOT",))]
@@ -102,6 +102,8 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
             SERVER_NAME if os.path.exists(SERVER_NAME) else "",  # noqa: PTH110 - pathlib costs a tenth of a call
             _told(environ, _SYSTEM_FILE, ("SHADOWD_CONFIG",)),
         ]
+        if told[1] and _of_torque(args, environ):
+            return TORQUE
     torque, gridengine = told
     if torque and gridengine:
         raise ConfigError(
@@ -116,6 +118,24 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
             "name them by --servers h1,h2",
         )
     return TORQUE if torque else GRIDENGINE
+
+
+def _of_torque(args: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    """Tell whether the cell that is meant, or each that the file describes, is TORQUE's.
+
+    Its clients go by ``server_name`` on the hosts that may have the server too. What is wrong with the file
+    is left to whoever needs the cell.
+    """
+    from pathlib import Path
+
+    from shadowd.config.light import light_settings
+
+    try:
+        cells = light_settings(Path(args.config) if args.config else None, environ).cells
+    except ConfigError:
+        return False
+    meant = [one for one in cells if args.cell in {None, one.name}]
+    return bool(meant) and all(one.kind == TORQUE for one in meant)
 
 
 def servers(args: argparse.Namespace, environ: Mapping[str, str]) -> ServerList:

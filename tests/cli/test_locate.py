@@ -155,6 +155,29 @@ def test_it_does_not_guess_between_two_systems(
     assert main(["locate", "--kind", "torque", "--only", "--job-name", "1"]) == 0
 
 
+def test_a_server_host_of_torque_goes_by_its_list(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has server_name and a file that describes the cell: both tell of TORQUE; another cell is doubt."""
+    serving = f"127.0.0.1:{net.server(says_ok)}"
+    file, config = tmp_path / "server_name", tmp_path / "shadowd.toml"
+    file.write_text(f"{serving}\n")
+    config.write_text('[[cell]]\nkind = "torque"\n')
+    monkeypatch.setattr("shadowd.cli.serverlist.SERVER_NAME", str(file))
+    monkeypatch.setenv("SHADOWD_CONFIG", str(config))
+    for words in ([], ["--config", str(config)], ["--cell", "torque"]):
+        assert main(["locate", *words]) == 0
+        assert capsys.readouterr().out == f"{serving}\n"
+    config.write_text(config.read_text() + '[[cell]]\nsge_root = "/nowhere"\n')
+    assert main(["locate"]) == 78
+    assert "one tells of TORQUE, the other of Grid Engine" in capsys.readouterr().err
+    assert main(["locate", "--cell", "torque"]) == 0
+    assert main(["locate", "--cell", "default", "--timeout", "0"]) == 66
+    config.write_text("[[cell]\n")
+    assert main(["locate", "--config", str(config)]) == 78
+    assert str(config) in capsys.readouterr().err
+
+
 def test_a_grid_engine_cell(made: HandMade, net: Net, capsys: pytest.CaptureFixture[str]) -> None:
     """act_qmaster names a dead host; a shadow host has the master."""
     port = net.server(says_ok, "127.0.0.3")
