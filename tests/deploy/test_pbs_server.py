@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +78,17 @@ def test_a_server_that_comes_back_meanwhile_is_handed_over_too(toy: ToyServer) -
     assert not toy.alive("shadowd")
 
 
+def test_a_daemon_that_waits_beside_the_other_ends_too(toy: ToyServer) -> None:
+    """Two on one machine are allowed; the second would have the server as soon as the first is gone."""
+    toy.begin()
+    toy.wish(servers=0)
+    subprocess.run([toy.root / "shadowd", "run", "--daemonize"], check=True)
+    assert eventually(lambda: len(toy.alive("shadowd")) == 2)
+    assert toy.call("stop")[0] == 0
+    assert not toy.alive("shadowd")
+    assert not toy.alive("pbs_server")
+
+
 def test_a_server_that_does_not_end_keeps_its_guard(toy: ToyServer) -> None:
     """It is asked once, not killed, and reported; what guards it goes on."""
     toy.wish(stop_seconds=3)
@@ -117,14 +127,17 @@ def test_status_uses_the_codes_of_the_standard(toy: ToyServer) -> None:
 
 
 def test_a_cell_that_was_shut_down_is_said_to_be(toy: ToyServer) -> None:
-    """The lock of `shadowd stop` is another matter than this script's stop: start does not take it away."""
+    """Start does not take away the lock of `shadowd stop`; one that a takeover placed is none."""
     toy.wish(servers=0)
-    (toy.private / "shadowd" / "lock").touch()
+    lock = toy.private / "shadowd" / "lock"
+    lock.touch()
     code, text = toy.call("start")
     assert code == 0
     assert "shadowd start torque" in text
-    assert (toy.private / "shadowd" / "lock").exists()
+    assert lock.exists()
     assert toy.call("status")[0] == 3
+    lock.write_text('{"epoch": 7}')
+    assert toy.call("status")[0] == 0
 
 
 def test_keep_starts_what_died_and_leaves_what_was_stopped(toy: ToyServer) -> None:
@@ -133,7 +146,8 @@ def test_keep_starts_what_died_and_leaves_what_was_stopped(toy: ToyServer) -> No
     assert eventually(lambda: toy.alive("shadowd"))
     assert toy.call("keep") == (0, "")
     assert len(toy.alive("shadowd")) == 1
-    toy.call("stop")
+    code, text = toy.call("stop")
+    assert code == 0, text
     assert toy.call("keep") == (0, "")
     assert not toy.alive("shadowd")
     toy.call("start")
@@ -212,4 +226,3 @@ def test_a_pid_in_the_record_alone_is_no_daemon(toy: ToyServer) -> None:
     assert toy.call("stop")[0] == 0
     toy.begin()
     assert len(toy.alive("shadowd")) == 1
-    assert sys.executable
