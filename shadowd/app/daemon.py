@@ -75,7 +75,7 @@ class Daemon:
             settings=loaded.settings,
             watches=Watches(unavailable=lambda why: announce("watch.unavailable", detail=why)),
         )
-        self._enforcement = Enforcement(clock, self._loop.post)
+        self._enforcement = Enforcement(clock, self._loop.post, silent=silent)
         self._control: ControlServer | None = None
         self._hardware = hardware_of(loaded.settings)
         self._told_to_stop = False

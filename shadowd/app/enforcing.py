@@ -27,9 +27,13 @@ _LIVED = Seconds(10)
 class Enforcement:
     """The daemon's side: there is one enforcer as long as there is a cell that needs it."""
 
-    def __init__(self, clock: SystemClock, post: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, clock: SystemClock, post: Callable[[Callable[[], None]], None], *, silent: bool
+    ) -> None:
+        """``silent``: it prints nothing, and holds nothing open that the daemon will let go of."""
         self._clock = clock
         self._post = post
+        self._output = subprocess.DEVNULL if silent else None
         self._orders: Orders | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._since = Instant(0)
@@ -56,6 +60,8 @@ class Enforcement:
             child = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
                 cwd="/",
                 env={**os.environ, "PYTHONPATH": package},
                 start_new_session=True,

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.toys import FAST, LONG, SLOW, Toys, launch, living, patiently
+from tests.daemon.generics import Generic
+from tests.daemon.toys import FAST, LONG, SLOW, Toys, launch, living, patiently, surroundings
 from tests.lab import processes
 from tests.lab.processes import wait_for
 
@@ -33,6 +36,26 @@ def test_a_good_start_is_0_and_the_daemon_serves(toys: Toys) -> None:
     assert toys.wait_master(("beta",)) == "beta"
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: not daemons(toys.root), LONG, "the daemon has ended")
+
+
+def test_whoever_reads_what_a_start_says_to_its_end_is_let_go(tmp_path: Path) -> None:
+    """Nothing that a daemon starts holds the output of its init script, or ssh would never return."""
+    cell = Generic(tmp_path / "cell").create()
+    words = ("run", "--config", str(cell.configure("alpha")), "--daemonize")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "shadowd", *words],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=surroundings(),
+            timeout=LONG,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(cell.enforcers("alpha")) == 1
+    finally:
+        cell.close()
 
 
 def test_a_configuration_named_from_here_is_found_there(toys: Toys) -> None:
