@@ -15,6 +15,7 @@ from typing import Any
 from shadowd.config.toml import scalar
 from tests.daemon.generics import FAST
 from tests.daemon.toys import LONG, Daemon, launch, patiently
+from tests.lab import processes
 from tests.lab.host import Host
 from tests.lab.hosts import Lab
 
@@ -93,6 +94,10 @@ class HandedOut:
             return self.daemons[name].record().get("state") == "active" and named == self.lab[name].short
 
         patiently(serving, LONG, f"a master on {name}", self.story)
+
+    def ours(self, name: str) -> list[int]:
+        """Return daemon and enforcer of a host: whatever runs there of this project's."""
+        return [pid for pid in self.lab[name].pids() if "-m shadowd" in processes.arguments(pid)]
 
     def story(self) -> str:
         """Return what a person would read when a test fails."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.daemon.handedout import HandedOut
 from tests.daemon.toys import LONG, patiently
+from tests.lab import processes
 from tests.lab.hosts import Lab
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -80,7 +81,7 @@ def test_a_server_in_the_place_of_a_licence_manager(place: Lab) -> None:
 
     cell.begin("a")
     assert ask("set", "licences", "7") == "OK"
-    cell.daemons["a"].kill()
+    processes.kill(cell.ours("a"))
     cell.daemons["b"].wait_told("heartbeat.stuck")
     assert place["b"].pids("redis-server") == []
     place["a"].stop()

@@ -118,10 +118,11 @@ def test_stopped_in_order_and_started_on_the_other_host(redis: Redis) -> None:
 
 
 def test_a_server_that_answers_is_not_replaced(redis: Redis) -> None:
-    """Its guard is gone and nobody beats for it: the probe finds it, and no second one starts."""
+    """Guard and enforcer are gone and nobody beats for it: the probe finds it, and no second one starts."""
     cell = redis.cell
     cell.begin("alpha")
     cell.daemons["alpha"].kill()
+    processes.kill(cell.enforcers("alpha"))
     cell.daemons["beta"].wait_told("heartbeat.stuck")
     assert cell.masters("beta") == []
     assert len(cell.masters("alpha")) == 1
