@@ -81,7 +81,7 @@ def test_a_server_that_comes_back_meanwhile_is_handed_over_too(toy: ToyServer) -
 def test_a_daemon_that_waits_beside_the_other_ends_too(toy: ToyServer) -> None:
     """Two on one machine are allowed; the second would have the server as soon as the first is gone."""
     toy.begin()
-    toy.wish(servers=0)
+    toy.wish(waits=True)
     subprocess.run([toy.root / "shadowd", "run", "--daemonize"], check=True)
     assert eventually(lambda: len(toy.alive("shadowd")) == 2)
     assert toy.call("stop")[0] == 0
@@ -98,6 +98,19 @@ def test_a_server_that_does_not_end_keeps_its_guard(toy: ToyServer) -> None:
     assert "was not killed" in text
     assert toy.told() == ["server", "server TERM"]
     assert len(toy.alive("shadowd")) == 1
+
+
+def test_a_server_that_shadowd_did_not_start_is_ended_too(toy: ToyServer) -> None:
+    """A real standby of TORQUE's on this host: nobody will write how it ended, so nobody waits for that."""
+    toy.wish(servers=0)
+    toy.call("start")
+    server = subprocess.Popen([toy.root / "pbs_server", "--ha", "-d", toy.root / "home"])
+    assert eventually(lambda: "server" in toy.told())
+    code, text = toy.call("stop")
+    assert code == 0, text
+    assert "shadowd did not guard it" in text
+    assert server.wait(10) == 0
+    assert toy.told() == ["server", "server TERM", "shadowd TERM"]
 
 
 def test_a_server_without_a_guard_is_told_apart(toy: ToyServer) -> None:

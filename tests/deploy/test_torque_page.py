@@ -16,6 +16,7 @@ import pytest
 from tests.lab import pbs_server
 from tests.lab.host import Host
 from tests.lab.hosts import Lab
+from tests.lab.processes import wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
@@ -134,6 +135,6 @@ def test_the_example_does_what_it_says(lab: Lab) -> None:
     )
     for host in map(lab.__getitem__, HOSTS[1:]):  # the last one has nobody to hand over to
         type_in(lab, host, "/etc/init.d/pbs_server stop")
-        assert host.pids() == []
+        wait_for(lambda host=host: not host.pids(), 20, f"nothing left on {host.name}")
     calls = (lab.dir / "sbin" / "calls.log").read_text().split()
     assert {"trqauthd", "exportfs", "pbs_sched", "pbs_mom"} <= set(calls)

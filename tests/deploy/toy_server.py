@@ -54,10 +54,13 @@ with (root / "pids").open("a") as pids:
     pids.write(f"{os.getpid()}\\n")
 def record(epoch):
     kind = {"format": 1, "cell": "torque", "kind": "torque", "host": "alpha", "pid": os.getpid()}
+    kind["state"] = "active" if epoch else "standby"
     path = root / "run" / "torque@alpha.state.json"
     new = path.with_suffix(".new")
     new.write_text(json.dumps(kind | {"text": '"pid": 1', "active": wish["serving"], "epoch": epoch}))
     new.rename(path)
+while wish["waits"]:
+    signal.pause()
 for epoch in range(7, 7 + wish["servers"]):
     server = subprocess.Popen([root / "pbs_server", "-D", "-d", root / "home"])
     record(epoch)
@@ -102,6 +105,7 @@ class ToyServer:
         stop_seconds: float = 0,
         notices: bool = True,
         fails: bool = False,
+        waits: bool = False,
     ) -> None:
         """Say how the toys behave from now on: how many servers the daemon starts, one after the other."""
         wishes = {
@@ -110,6 +114,7 @@ class ToyServer:
             "stop_seconds": stop_seconds,
             "notices": notices,
             "fails": fails,
+            "waits": waits,
         }
         (self.root / "wish.json").write_text(json.dumps(wishes))
 
