@@ -37,12 +37,14 @@ def table(scores: Sequence[Score]) -> str:
 
 
 def excuses(scores: Sequence[Score]) -> Iterator[str]:
-    """Yield what PROTOCOL.md excludes by name, for each row that promises something and needed it."""
+    """Yield what PROTOCOL.md excludes by name, and what not, for each row that promises something."""
     for score in scores:
         if score.level == "none":
             continue
         for name, seconds in score.excused.items():
             yield f"{score.protocol}, {score.level}: {_seconds(seconds)} s excluded by name: {name}"
+        if score.broken:
+            yield f"{score.protocol}, {score.level}: {_seconds(score.broken)} s that nothing excludes"
 
 
 def replays(scores: Sequence[Score]) -> Iterator[str]:

@@ -106,6 +106,16 @@ def test_what_is_excluded_is_counted_and_named() -> None:
     assert list(excuses([row])) == ["shadowd, guarded: 1.50 s excluded by name: until a thawed guard looks"]
 
 
+def test_what_nothing_excludes_is_said_and_shown_first() -> None:
+    """A broken promise must not hide behind a hundred excused ones."""
+    excused = [replace(result(seed), excused={"until a thawed guard looks": 1.5}) for seed in range(1, 9)]
+    row = score("shadowd", "guarded", [*excused, result(9, two=2.5)])
+    assert list(excuses([row]))[1:] == ["shadowd, guarded: 2.50 s that nothing excludes"]
+    assert list(replays([row])) == [
+        "two masters: shadowd simulate --replay 9 --protocol shadowd --level guarded"
+    ]
+
+
 def test_the_picture_is_svg_with_a_curve_for_each_row_that_had_outages() -> None:
     """Well-formed, labelled, and a row without outages has no curve."""
     picture = parsed([bad(), good()], "Title & more")

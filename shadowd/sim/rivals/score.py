@@ -32,7 +32,7 @@ class Score:
     outages: tuple[float, ...]
     """In order; infinite for those that did not end."""
     seeds_double: tuple[int, ...]
-    """A few seeds to replay."""
+    """A few seeds to replay, those that nothing excludes first."""
     seeds_left: tuple[int, ...]
 
     @property
@@ -66,7 +66,9 @@ def score(protocol: str, level: str, results: Iterable[SeedResult]) -> Score:
         excused=excused,
         runs_left=len(left),
         outages=(*outages, *[math.inf] * len(left)),
-        seeds_double=tuple(result.seed for result in double[:_SHOWN]),
+        seeds_double=tuple(
+            result.seed for result in sorted(double, key=lambda result: not result.two_masters)[:_SHOWN]
+        ),
         seeds_left=tuple(result.seed for result in left[:_SHOWN]),
     )
 
