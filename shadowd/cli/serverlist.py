@@ -93,7 +93,7 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     if args.kind:
         return str(args.kind)
     if args.cell or args.config:
-        return TORQUE if _of_torque(args, environ) else GRIDENGINE
+        return TORQUE if _of_torque(args, environ, askable=False) else GRIDENGINE
     if args.servers or args.server_name:
         return TORQUE
     told = [_told(environ, "", VARIABLES), _told(environ, "", ("SGE_ROOT",))]
@@ -120,11 +120,12 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     return TORQUE if torque else GRIDENGINE
 
 
-def _of_torque(args: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+def _of_torque(args: argparse.Namespace, environ: Mapping[str, str], *, askable: bool | None = None) -> bool:
     """Tell whether the cell that is meant, or each that the file describes, is TORQUE's.
 
-    Its clients go by ``server_name`` on the hosts that may have the server too. What is wrong with the file
-    is left to whoever needs the cell.
+    Its clients go by ``server_name`` on the hosts that may have the server too. ``askable``: only one whose
+    hosts can (or cannot) be asked as the cell's, by the port of its probe. What is wrong with the file is
+    left to whoever needs the cell.
     """
     from pathlib import Path
 
@@ -135,7 +136,8 @@ def _of_torque(args: argparse.Namespace, environ: Mapping[str, str]) -> bool:
     except ConfigError:
         return False
     meant = [one for one in cells if args.cell in {None, one.name}]
-    return bool(meant) and all(one.kind == TORQUE for one in meant)
+    fit = askable in {None, all(one.port is not None for one in meant)}
+    return bool(meant) and fit and all(one.kind == TORQUE for one in meant)
 
 
 def servers(args: argparse.Namespace, environ: Mapping[str, str]) -> ServerList:

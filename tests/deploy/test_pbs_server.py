@@ -164,6 +164,7 @@ def test_keep_starts_what_died_and_leaves_what_was_stopped(toy: ToyServer) -> No
     assert toy.call("keep") == (0, "")
     assert not toy.alive("shadowd")
     toy.call("start")
+    assert eventually(lambda: toy.alive("shadowd"))
     processes.kill(toy.alive("shadowd"))
     assert toy.call("keep")[0] == 0
     assert eventually(lambda: toy.alive("shadowd"))
