@@ -190,6 +190,7 @@ def test_a_lease_is_taken_whoever_was_written(bench: Bench) -> None:
         fcntl.lockf(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.long
 def test_a_standby_that_holds_the_mutex_delays_and_does_not_prevent(bench: Bench) -> None:
     """Perhaps it is frozen: for one interval the file must stay as it is, then it is taken."""
     bench.lock.write_text("4711\n")
@@ -205,6 +206,7 @@ def test_a_standby_that_holds_the_mutex_delays_and_does_not_prevent(bench: Bench
     assert second.poll() is None or second.returncode == HELD
 
 
+@pytest.mark.long
 def test_a_standby_that_was_quicker_has_it(bench: Bench) -> None:
     """Whatever moves in that interval is a server's life."""
     bench.lock.write_text("4711\n")

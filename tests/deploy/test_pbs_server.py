@@ -12,6 +12,8 @@ from tests.deploy.toy_cell import eventually
 from tests.deploy.toy_server import SCRIPT, ToyServer
 from tests.lab import processes
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[ToyServer]:

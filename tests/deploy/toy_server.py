@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.daemon.toys import end_all
 from tests.deploy.toy_cell import eventually
 from tests.lab import processes
 
@@ -150,5 +151,5 @@ class ToyServer:
         return [pid for pid in pids if processes.alive(pid) and processes.name(pid) == name]
 
     def close(self) -> None:
-        """End every process that the toys left."""
-        processes.kill([*self.alive("shadowd"), *self.alive("pbs_server")])
+        """End every process that the toys left, also one that has not said yet that it is there."""
+        end_all(self.root)
