@@ -11,6 +11,8 @@ import pytest
 
 from tests.deploy.toy_cell import SCRIPT, ToyCell, eventually
 
+pytestmark = pytest.mark.long
+
 HOST = socket.gethostname()
 SHORT = HOST.partition(".")[0]
 
