@@ -6,14 +6,15 @@ the first is over. So it must be over then, whatever became of the daemon: kille
 by a signal, switched off and forgotten (PROTOCOL rule 9). The enforcer shares nothing with the daemon but the
 lease records of this host, sleeps most of the time, and lets the daemon go first.
 
-It ends when the daemon is gone and no lease is left, or when a new daemon serves the cells, which brings
-its own (``enforcing``). It waits in memory all the time, so it imports little. Refuses to renew a lease, to
+It ends when the daemon is gone and no lease is left, or when new daemons serve the cells, which bring
+their own (``enforcing``). It waits in memory all the time, so it imports little. Refuses to renew a lease, to
 start anything, and to touch the shared directory.
 """
 
 import os
 import select
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,21 +52,23 @@ class Orders:
 def stand_by(orders: Orders, clock: SystemClock) -> None:
     """Enforce leases until there is nothing left to do."""
     leases = [KeptLeases(cell, Path(orders.runtime_dir), clock) for cell in orders.cells]
-    try:
-        daemon = os.pidfd_open(orders.daemon)
-    except OSError:
-        daemon = -1
     poll = select.poll()
-    poll.register(daemon, select.POLLIN)
-    gone = daemon < 0
+    gone = False
+    try:
+        poll.register(os.pidfd_open(orders.daemon), select.POLLIN)
+    except OSError:
+        gone = True
     while True:
+        if gone:
+            leases = [each for each in leases if not each.served_by_another(orders.daemon)]
         ends = [end for each in leases if (end := each.expire(orders.grace)) is not None]
-        if gone and (not ends or any(each.served_by_another(orders.daemon) for each in leases)):
+        if gone and not ends:
             return
         wait = max(0.0, min([orders.every, *(end - clock.now() for end in ends)]))
-        gone = bool(poll.poll(wait * 1000)) or gone
-        if gone:
-            poll.modify(daemon, 0)
+        if gone:  # its pidfd says so for ever
+            time.sleep(wait)
+        else:
+            gone = bool(poll.poll(wait * 1000))
 
 
 def main(words: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ See ``app.enforcer`` for what one does and why. An enforcer that dies is replace
 served all the same, and it is said. Refuses to wait for it.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -71,7 +72,9 @@ class Enforcement:
             announce("enforcer.missing", detail=error.strerror or str(error))
             return
         self._child, self._since = child, self._clock.now()
-        DeathWatch(lambda: self._post(lambda: self._ended(child)), "enforcer").watch(pidfd)
+        # Without a watch nobody replaces one that dies.
+        with contextlib.suppress(OSError, RuntimeError):
+            DeathWatch(lambda: self._post(lambda: self._ended(child)), "enforcer").watch(pidfd)
         os.close(pidfd)
 
     def _ended(self, child: subprocess.Popen[bytes]) -> None:
