@@ -69,6 +69,11 @@ def parse_beat(data: bytes, subject: str) -> int | Unknown:
     return _no_value(data, subject, "a number from 1 up")
 
 
+def read_beat(path: Path) -> int | Unknown:
+    """Read the heartbeat counter."""
+    return _read(path, _BEAT_LIMIT, lambda data: parse_beat(data, str(path)))
+
+
 def parse_active(data: bytes, names: HostNames, subject: str) -> Host | Unknown:
     """Return the host in act_qmaster: the first blank-delimited word counts."""
     words = data.split(maxsplit=1)
@@ -122,8 +127,7 @@ class GridEngineFiles:
 
     def read_beat(self) -> int | Unknown:
         """Read the heartbeat counter."""
-        path = self.paths.beat
-        return _read(path, _BEAT_LIMIT, lambda data: parse_beat(data, str(path)))
+        return read_beat(self.paths.beat)
 
     def read_active(self) -> Host | Unknown:
         """Read act_qmaster as a canonical host name."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import read_small
 from shadowd.adapters.records import MAX_EPOCH, parse_object
+from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 _FORMAT: Final = 1
@@ -34,6 +35,14 @@ class Adopted:
     nonce: str
     pid: int
     start_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeatPlace:
+    """Where a master that beats by itself does so, and with whose rights that is read."""
+
+    path: Path
+    user: FileUser | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +71,13 @@ class Keeper:
         return fields if fields is not None and ours else {}
 
 
-def write_lease(keeper: Keeper, kept: KeptLease | None) -> Unknown | None:
-    """Keep this lease; None: nothing of ours runs here."""
+def write_lease(keeper: Keeper, kept: KeptLease | None, beats: BeatPlace | None = None) -> Unknown | None:
+    """Keep this lease, and where its master beats; None: nothing of ours runs here."""
     if kept is None:
         return keeper.write(None)
     times = {"lease": kept.lease, "ends": kept.ends}
-    return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, "planned": kept.planned})
+    place = {} if beats is None else {"heartbeat": str(beats.path), "user": _user_fields(beats.user)}
+    return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, "planned": kept.planned, **place})
 
 
 def read_lease(keeper: Keeper) -> KeptLease | None:
@@ -78,7 +88,25 @@ def read_lease(keeper: Keeper) -> KeptLease | None:
             if not _is_epoch(epoch) or not nonce or not _is_time(lease) or not _is_time(ends):
                 return None
             planned = fields.get("planned") is True
-            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends), planned)
+            left = fields.get("left") is True
+            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends), planned, left)
+        case _:
+            return None
+
+
+def leave_lease(keeper: Keeper) -> None:
+    """Note that the daemon was told to end, and leaves its master alone, if that beats by itself."""
+    if read_place(keeper) is not None:
+        keeper.write({**keeper.read(), "left": True})
+
+
+def read_place(keeper: Keeper) -> BeatPlace | None:
+    """Return where the master of the kept lease beats, if it does so by itself."""
+    match keeper.read():
+        case {"heartbeat": str(path), "user": None}:
+            return BeatPlace(Path(path), None)
+        case {"heartbeat": str(path), "user": [_, _, *_] as ids} if all(type(each) is int for each in ids):
+            return BeatPlace(Path(path), FileUser(ids[0], ids[1], tuple(ids[2:])))
         case _:
             return None
 
@@ -96,6 +124,10 @@ def read_adopted(keeper: Keeper) -> Adopted | None:
             return Adopted(epoch, nonce, pid, token) if _is_epoch(epoch) and pid > 0 else None
         case _:
             return None
+
+
+def _user_fields(user: FileUser | None) -> list[int] | None:
+    return None if user is None else [user.uid, user.gid, *user.groups]
 
 
 def _is_epoch(number: int) -> bool:

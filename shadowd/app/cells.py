@@ -54,7 +54,7 @@ class _Slot:
 
 @dataclass(slots=True)
 class Cells:
-    """All cells. Used on the decision thread only."""
+    """All cells. Used on the decision thread only; ``leased`` hears on any thread that a lease was kept."""
 
     loop: Loop
     clock: SystemClock
@@ -63,6 +63,7 @@ class Cells:
     environ: Mapping[str, str]
     settings: Settings
     watches: Watches
+    leased: Callable[[], None]
     hints: Hints | None = None
     _slots: dict[str, _Slot] = field(default_factory=dict)
     _leaving: list[Runner] = field(default_factory=list)
@@ -181,7 +182,8 @@ class Cells:
             slot.keeping = False
 
         def keep() -> None:
-            leases.enforce(lambda: slot.assembled is not None or self._slots.get(name) is not slot)
+            trial = slot.settings.timing().step_down_timeout
+            leases.enforce(lambda: slot.assembled is not None or self._slots.get(name) is not slot, trial)
             self.loop.post(rest, name)
 
         self.submit(keep)
@@ -237,6 +239,7 @@ class Cells:
             post=lambda word: self.loop.post(word, prepared.settings.name),
             note=lambda word: self.loop.note(word, prepared.settings.name),
             ended=self.wake,
+            leased=self.leased,
             spool_log=self.settings.log.spool,
             hints=self.hints,
         )

@@ -67,6 +67,7 @@ class Daemon:
         self._clock = clock = SystemClock()
         self._loop = Loop(clock, self._waker, alive=self._alive, longest=self._service.ping_every)
         self._workers = Workers()
+        self._enforcement = Enforcement(clock, self._loop.post, silent=silent)
         self._cells = Cells(
             loop=self._loop,
             clock=clock,
@@ -74,8 +75,8 @@ class Daemon:
             environ=environ,
             settings=loaded.settings,
             watches=Watches(unavailable=lambda why: announce("watch.unavailable", detail=why)),
+            leased=self._enforcement.needed,
         )
-        self._enforcement = Enforcement(clock, self._loop.post, silent=silent)
         self._control: ControlServer | None = None
         self._hardware = hardware_of(loaded.settings)
         self._told_to_stop = False
@@ -223,6 +224,7 @@ class Daemon:
         """End at once: a worker that hangs in the kernel would hold an orderly exit for ever."""
         announce("daemon.stopping", pid=os.getpid())
         self._service.stopping()
+        self._enforcement.dismiss()
         if self._control is not None:
             self._control.close()
         if self._hardware is not None:

@@ -1,28 +1,36 @@
-"""A process that enforces the leases of a daemon that died or stands still, where the guard is the heartbeat.
+"""A process that enforces the leases of a daemon that died or stands still: the other half of a guard.
 
-A Grid Engine master beats by itself, so a daemon that is gone makes nobody start another. In a cell whose
-guard beats, the end of the beats is all that the others see, and they start a second master when the lease of
-the first is over. So it must be over then, whatever became of the daemon: killed for want of memory, stopped
-by a signal, switched off and forgotten (PROTOCOL rule 9). The enforcer shares nothing with the daemon but the
-lease records of this host, sleeps most of the time, and lets the daemon go first.
+Whatever becomes of the daemon (killed for want of memory, stopped by a signal, hung), a master that was not
+seen to beat for a lease must be gone, because other hosts start one then (PROTOCOL rule 9). No message could
+tell them that a daemon stands still, least of all on a host that is cut off. The enforcer shares nothing with
+the daemon but the lease records of this host, sleeps most of the time, and lets the daemon go first.
 
-It ends when the daemon is gone and no lease is left, or when new daemons serve the cells, which bring
-their own (``enforcing``). It waits in memory all the time, so it imports little. Refuses to renew a lease, to
-start anything, and to touch the shared directory.
+A master that beats by itself is well without a daemon too, and its lease goes on (``standin``). One whose
+guard beats is not. A daemon that is stopped in an orderly way dismisses its enforcer: SIGTERM means that
+masters which beat by themselves go on alone.
+
+There is one while there is a lease (``enforcing``). It ends when none is left, or when new daemons, which
+bring their own, serve the cells. It imports little. Refuses to start anything, and to write anything shared.
 """
 
 import os
 import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shadowd.adapters.clock import SystemClock
-from shadowd.app.leases import KeptLeases
+from shadowd.app.leases import KeptLeases, cells_with_leases
+from shadowd.app.standin import StandIn
 from shadowd.core.values import Seconds
 from shadowd.log.setup import set_up
+
+_IDLE = 2
+"""Looks without a lease after which there is nothing to do here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Orders:
 
     daemon: int
     every: Seconds
-    """How long a lease that it does not know of may be there."""
+    """Between two looks, at most."""
     grace: Seconds
     """How long the daemon goes first."""
     log: str
@@ -49,20 +57,24 @@ class Orders:
         return (str(self.daemon), str(self.every), str(self.grace), self.log, self.runtime_dir, *self.cells)
 
 
-def stand_by(orders: Orders, clock: SystemClock) -> None:
-    """Enforce leases until there is nothing left to do."""
-    leases = [KeptLeases(cell, Path(orders.runtime_dir), clock) for cell in orders.cells]
+def stand_by(orders: Orders, clock: SystemClock, dismissed: threading.Event) -> None:
+    """Enforce leases until there is nothing left to do; ``dismissed``: the daemon left in an orderly way."""
+    runtime_dir = Path(orders.runtime_dir)
+    wards = {cell: StandIn(KeptLeases(cell, runtime_dir, clock)) for cell in orders.cells}
+    idle, gone = 0, False
     poll = select.poll()
-    gone = False
     try:
         poll.register(os.pidfd_open(orders.daemon), select.POLLIN)
     except OSError:
         gone = True
     while True:
+        present = [wards[cell] for cell in sorted(cells_with_leases(runtime_dir) & wards.keys())]
         if gone:
-            leases = [each for each in leases if not each.served_by_another(orders.daemon)]
-        ends = [end for each in leases if (end := each.expire(orders.grace)) is not None]
-        if gone and not ends:
+            present = [each for each in present if not each.leases.served_by_another(orders.daemon)]
+        found = [each.attend(orders.grace, dismissed=dismissed.is_set()) for each in present]
+        ends = [end for end in found if end is not None]
+        idle = 0 if ends else idle + 1
+        if not ends and (gone or idle > _IDLE):
             return
         wait = max(0.0, min([orders.every, *(end - clock.now() for end in ends)]))
         if gone:  # its pidfd says so for ever
@@ -75,7 +87,9 @@ def main(words: Sequence[str]) -> None:
     """Be the enforcer of the daemon that the words name."""
     orders = Orders.read(words)
     set_up(file=Path(orders.log) if orders.log else None)
-    stand_by(orders, SystemClock())
+    dismissed = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: dismissed.set())
+    stand_by(orders, SystemClock(), dismissed)
 
 
 if __name__ == "__main__":

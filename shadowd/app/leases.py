@@ -11,12 +11,12 @@ Refuses to renew a lease, and to write an outcome: both need the shared director
 import glob
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
-from shadowd.adapters.kept import Keeper, read_lease
+from shadowd.adapters.kept import Keeper, leave_lease, read_lease
 from shadowd.adapters.launch import PairLauncher, Program
 from shadowd.adapters.reading import read_small
 from shadowd.core.values import Instant, KeptLease, Seconds
@@ -46,32 +46,26 @@ class KeptLeases:
     @property
     def any(self) -> bool:
         """True if a master of this host may be running under a lease."""
-        return bool(self._kept())
+        return bool(self.kept())
 
-    def enforce(self, served: Callable[[], bool]) -> None:
-        """Stop each master whose lease is over before its cell is served; blocks until then."""
+    def enforce(self, served: Callable[[], bool], trial: Seconds) -> None:
+        """Stop each master whose lease is over before its cell is served; blocks until then.
+
+        ``trial``: how long one is given whose lease ran out after its daemon had been told to end.
+        """
         done: set[str] = set()
+        earliest = Instant(self.clock.now() + trial)
         while not served():
-            kept = {path: lease for path, lease in self._kept().items() if lease.nonce not in done}
+            found = {path: tried(lease, earliest) for path, lease in self.kept().items()}
+            kept = {path: lease for path, lease in found.items() if lease.nonce not in done}
             if not kept:
                 return
             now = self.clock.now()
             over = {path: lease for path, lease in kept.items() if now >= lease.ends}
             # Asked again: machines that began meanwhile may have renewed it.
             if over and not served():
-                done |= {lease.nonce for path, lease in over.items() if self._stopped(path, lease, _SILENT)}
+                done |= {lease.nonce for path, lease in over.items() if self.stop(path, lease, _SILENT)}
             time.sleep(_patience([lease for path, lease in kept.items() if path not in over], now))
-
-    def expire(self, grace: Seconds) -> Instant | None:
-        """Stop each master whose lease has been over for so long; return when to come again, None: never."""
-        now, again = self.clock.now(), []
-        for path, lease in self._kept().items():
-            end = Instant(lease.ends + grace)
-            if now < end:
-                again.append(end)
-            elif not self._stopped(path, lease, "and its daemon did not see to it"):
-                again.append(Instant(now + _AGAIN))
-        return min(again, default=None)
 
     def served_by_another(self, daemon: int) -> bool:
         """Tell whether a later daemon than this serves the cell, by the pid in its instance lock."""
@@ -79,14 +73,20 @@ class KeptLeases:
         found = [read_small(path, _PID) for path in self.runtime_dir.glob(pattern)]
         return any(isinstance(data, bytes) and data.strip() not in {b"", b"%d" % daemon} for data in found)
 
-    def _kept(self) -> dict[Path, KeptLease]:
+    def leave(self) -> None:
+        """Note that nobody will renew these, on purpose."""
+        for path in self.kept():
+            leave_lease(Keeper(path, read_boot_id()))
+
+    def kept(self) -> dict[Path, KeptLease]:
+        """Return the records that count, by their files."""
         # The name of this host in file names comes from the cell's own files; so all that are there count.
         paths = sorted(self.runtime_dir.glob(f"{glob.escape(self.cell)}@*{_LEASE}"))
         boot_id = read_boot_id() if paths else ""
         found = ((path, read_lease(Keeper(path, boot_id))) for path in paths)
         return {path: lease for path, lease in found if lease is not None}
 
-    def _stopped(self, path: Path, lease: KeptLease, why: str) -> bool:
+    def stop(self, path: Path, lease: KeptLease, why: str) -> bool:
         """Stop every process of the epoch; False while one is left."""
         adopted = Keeper(path.with_name(path.name.removesuffix(_LEASE) + _ADOPTED), read_boot_id())
         # Nothing is ever started here, so the program's name only fills a place.
@@ -101,6 +101,11 @@ class KeptLeases:
             return not launcher.stop(lease.epoch, lease.nonce).alive
         finally:
             launcher.close()
+
+
+def tried(kept: KeptLease, earliest: Instant) -> KeptLease:
+    """Return the lease, not over before this if its daemon had been told to end."""
+    return replace(kept, ends=max(kept.ends, earliest)) if kept.left else kept
 
 
 def _patience(waiting: list[KeptLease], now: Instant) -> float:

@@ -13,7 +13,7 @@ from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
 from shadowd.adapters.identity import SystemIdentity
-from shadowd.adapters.kept import Keeper, read_lease, write_lease
+from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import FileUser, become
@@ -61,6 +61,7 @@ def assemble(
     post: Callable[[Job], None],
     note: Callable[[Job], None],
     ended: Callable[[str], None],
+    leased: Callable[[], None],
     spool_log: bool,
     hints: Hints | None,
 ) -> Assembled:
@@ -101,7 +102,7 @@ def assemble(
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
-    outlet = CellOutlet(prepared, lease)
+    outlet = CellOutlet(prepared, lease, leased)
     spool = SpoolLog(
         files.paths.lock.parent / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
         lambda flush: runner.in_background(lambda: _as(prepared.user, flush)),
@@ -139,9 +140,12 @@ def assemble(
 class CellOutlet:
     """Where a cell's records go; a record that cannot be written is missed by people only."""
 
-    def __init__(self, prepared: Prepared, lease: Keeper) -> None:
-        stem = prepared.stem
+    def __init__(self, prepared: Prepared, lease: Keeper, leased: Callable[[], None]) -> None:
+        """``leased``: hears of each lease that is kept."""
+        stem, beats_itself = prepared.stem, prepared.settings.kind == "gridengine"
         self._lease = lease
+        self._leased = leased
+        self._beats = BeatPlace(prepared.files.paths.beat, prepared.user) if beats_itself else None
         self._user = prepared.user
         self._local = stem.with_name(f"{stem.name}.state.json")
         self._shared = prepared.files.paths.state / "hosts" / f"{prepared.host}.json"
@@ -157,7 +161,9 @@ class CellOutlet:
 
     def keep_lease(self, kept: KeptLease | None) -> None:
         """Replace the lease record of this host."""
-        write_lease(self._lease, kept)
+        write_lease(self._lease, kept, self._beats)
+        if kept is not None:
+            self._leased()
 
 
 def _policy(prepared: Prepared, machine_id: str) -> Policy:

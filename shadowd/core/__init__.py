@@ -66,9 +66,12 @@ Guarding
         pause counts as a beat for every shadow. Pauses are numbered, so that it does so for a host too that
         slept through the pause; one without a number renews no lease. The lease binds before ``started`` is
         written, for whoever lists that waits for it alone. It is kept on this host, and a daemon that starts
-        anew enforces it before it reads anything shared; without that record its master is on trial. Where
-        the guard beats, a process of its own enforces it too, for a daemon that is gone costs the beats.
-        ``lease``, ``guard``, ``launching``, ``memory``, ``app.leases``, ``app.enforcer``
+        anew enforces it before it reads anything shared; without that record, or where it ran out after the
+        daemon had been told to end, its master is on trial. A process of its own enforces it too, for nobody
+        else can tell that a guard stands still, least of all on a host that is cut off: while the daemon
+        renews nothing, that process does so by the beats of a master that beats by itself, dated as early,
+        and not at all where the guard beats.
+        ``lease``, ``guard``, ``launching``, ``memory``, ``app.leases``, ``app.enforcer``, ``app.standin``
     10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
         does another host in act_qmaster, read twice, if a master answers there; else our name is written
         again. ``guard``, ``upkeep``

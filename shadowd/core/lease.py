@@ -5,7 +5,8 @@ that a guard that was itself frozen never takes an old beat for a new one. Shado
 two lies the margin in which nobody runs a master. An expired lease is never renewed: its holder tests
 ``over`` before it uses any answer.
 
-A master that is found running without a record of its lease is *on trial*: its lease counts as run out, so
+A master that is found running without a record of its lease, or with one that ran out after its daemon had
+been told to end, is *on trial*: its lease counts as run out, so
 there must be a listing without a higher claim within one step-down, and an advance within two beats more.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from shadowd.core.events import Observed
 from shadowd.core.timing import Timing
-from shadowd.core.values import Claim, Epoch, Instant, KeptLease, Pause, Seconds
+from shadowd.core.values import BeatReading, Claim, Epoch, Instant, KeptLease, Pause, Seconds
 
 
 class Lease:
@@ -29,6 +30,11 @@ class Lease:
         """Issue of the latest read that still showed the present beat as the old one."""
         self._trial: Instant | None = None
 
+    @classmethod
+    def recalled(cls, kept: KeptLease) -> "Lease":
+        """Return that which was kept on this host."""
+        return cls(kept.epoch, kept.nonce, kept.lease, begins=Instant(kept.ends - kept.lease))
+
     def try_from(self, now: Instant, timing: Timing) -> None:
         """Put the master on trial: nobody knows when it was seen to beat last."""
         self.ends = Instant(now + timing.step_down_timeout)
@@ -39,19 +45,28 @@ class Lease:
         """Tell whether the master must be gone."""
         return now >= self.ends
 
+    def unrenewed(self, now: Instant) -> Seconds:
+        """Return how long ago the beat was that it was renewed by, or whatever else counts as one."""
+        return Seconds(now - (self.ends - self._length))
+
     def renew(self, seen: Observed) -> bool:
         """Take in a round that showed no higher open claim; True if the lease ends later now."""
         before = self.ends
         if self._trial is not None:
             self.ends, self._trial = self._trial, None
-        beat = seen.beat.value
-        if isinstance(beat, int):
-            if self._beat is not None and beat != self._beat:
-                self.ends = max(self.ends, Instant(self._unmoved + self._length))
-            self._beat = beat
-            self._unmoved = seen.beat.issued
+        self.heed(seen.beat)
         if isinstance(seen.pause, Pause) and seen.pause.counted(seen.pauses):
             self.ends = max(self.ends, Instant(seen.listed + self._length))
+        return self.ends > before
+
+    def heed(self, beat: BeatReading) -> bool:
+        """Take in a reading of the heartbeat alone; True if the lease ends later now."""
+        before = self.ends
+        if isinstance(beat.value, int):
+            if self._beat is not None and beat.value != self._beat:
+                self.ends = max(self.ends, Instant(self._unmoved + self._length))
+            self._beat = beat.value
+            self._unmoved = beat.issued
         return self.ends > before
 
     def kept(self) -> KeptLease:
@@ -77,10 +92,15 @@ class Reign:
         return cls(epoch, nonce, Lease(epoch, nonce, length, begins=begins))
 
     @classmethod
-    def recalled(cls, kept: KeptLease) -> "Reign":
-        """Return that of which an earlier life of this daemon kept the lease."""
-        begun = cls.begun(kept.epoch, kept.nonce, kept.lease, Instant(kept.ends - kept.lease))
-        return cls(begun.epoch, begun.nonce, begun.lease, confirmed=False, planned=kept.planned)
+    def recalled(cls, kept: KeptLease, timing: Timing, now: Instant) -> "Reign":
+        """Return that of which an earlier life of this daemon kept the lease.
+
+        One that ran out while no daemon was wanted is as good as none: its master is on trial.
+        """
+        lease = Lease.recalled(kept)
+        if kept.left and lease.over(now):
+            lease.try_from(now, timing)
+        return cls(kept.epoch, kept.nonce, lease, confirmed=False, planned=kept.planned)
 
     @classmethod
     def found(cls, claim: Claim, timing: Timing, now: Instant) -> "Reign":

@@ -148,7 +148,7 @@ class Shadow:
     def _recall(self, kept: KeptLease, now: Instant) -> tuple[Action, ...]:
         """Guard what an earlier life of this daemon left, before anybody reads the shared directory."""
         self._kept = None
-        self.reign = Reign.recalled(kept)
+        self.reign = Reign.recalled(kept, self._timing, now)
         return self.course.go(Reason.ATTACHED, now, epoch=kept.epoch)
 
     def _ask(self, action: Action) -> tuple[Action, ...]:

@@ -115,6 +115,8 @@ class KeptLease:
     """Of this boot; a record of another boot is none."""
     planned: bool = False
     """The master was asked to end for a planned move: an empty lock that lies there afterwards is of that."""
+    left: bool = False
+    """The daemon was told to end, and left the master alone: that nobody renewed it proves nothing."""
 
 
 class FenceOutcome(Enum):

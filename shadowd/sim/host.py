@@ -4,6 +4,7 @@ This module refuses to let hosts see each other: all they share are ``Disk`` and
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from shadowd.core.actions import Say
 from shadowd.core.cell import Cell
@@ -18,6 +19,7 @@ from shadowd.sim.bench import Bench
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.daemon import Daemon
 from shadowd.sim.disk import HANGS, Disk
+from shadowd.sim.enforcer import Enforcer
 from shadowd.sim.machines import Maker, Name
 from shadowd.sim.master import Master
 from shadowd.sim.network import Network
@@ -51,6 +53,7 @@ class SimHost(Bench):
         self.daemon: Daemon | None = None
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""
+        self.enforcer = Enforcer(self)
         self.seats = {disk.cell: Seat(self, disk) for disk in disks}
         self._network = network
         self._trace = trace
@@ -93,6 +96,7 @@ class SimHost(Bench):
             self._starts_then = True
             return
         self.daemon = self._runtime(self)
+        self.enforcer.here = True
         self.stir()
 
     def kill_daemon(self) -> None:
@@ -100,11 +104,20 @@ class SimHost(Bench):
         self.begin_life()
         self.daemon = None
         self._turn_at = Moment(-1.0)
+        self.enforcer.stand_in()
         self.stir()
+
+    def stop_daemon(self) -> None:
+        """Stop shadowd in an orderly way: its enforcer leaves too, for these masters beat by themselves."""
+        self.enforcer.here = False
+        self.kill_daemon()
+        for seat in self.seats.values():
+            seat.kept = None if seat.kept is None else replace(seat.kept, left=True)
 
     def freeze_daemon(self) -> None:
         """SIGSTOP shadowd."""
         self.frozen = True
+        self.enforcer.stand_in()
         self.stir()
 
     def thaw_daemon(self) -> None:
@@ -199,6 +212,7 @@ class SimHost(Bench):
         for seat in self.seats.values():
             for process in seat.processes:
                 process.go_on()
+        self.enforcer.go_on()
         if self._starts_then:
             self._starts_then = False
             self.start_daemon()

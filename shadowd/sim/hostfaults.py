@@ -41,7 +41,11 @@ class HostFaults(Repairs):
         host.kill_daemon()
         return lambda: host.start_daemon() if host.up and host.daemon is None else None
 
-    _stop_daemon = _kill_daemon
+    def _stop_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
+        if not host.up or host.daemon is None:
+            return None
+        host.stop_daemon()
+        return lambda: host.start_daemon() if host.up and host.daemon is None else None
 
     def _freeze_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
         if host.daemon is None or host.frozen:

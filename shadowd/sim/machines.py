@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shadowd.core.actions import Action
+from shadowd.core.actions import Action, KeepLease
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, Observed
 from shadowd.core.guard import Duty
@@ -67,4 +67,4 @@ class Unguarded(Cell):
         actions = super()._follow(actions, now)
         if self._guard is not None:
             self._guard.lease.ends = NEVER
-        return actions
+        return tuple(action for action in actions if not isinstance(action, KeepLease))

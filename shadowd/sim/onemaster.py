@@ -77,7 +77,8 @@ class OneMaster(Judge):
 
     def _watch_guards(self) -> None:
         for host in self._world.hosts.values():
-            away = host.daemon is None or host.still
+            daemon_works = host.daemon is not None and not host.still
+            away = not daemon_works and (host.stopped is not None or not host.enforcer.here)
             if away and host.name not in self._unguarded:
                 self._unguarded[host.name] = self._world.now
             elif not away and host.name in self._unguarded:

@@ -62,11 +62,7 @@ class Processes(Gate):
         """Kill the processes of the epoch."""
 
         def kill() -> PairView:
-            for process in self.processes:
-                if (process.epoch, process.nonce) == (epoch, nonce):
-                    if self.on_stop is not None and isinstance(process, Master) and process.alive:
-                        self.on_stop(process)
-                    process.kill()
+            self.kill(epoch, nonce)
             return self._pair(epoch, nonce)
 
         return self._view(Op.STOP, kill)
@@ -103,6 +99,17 @@ class Processes(Gate):
             return any(master.pid == pid for master in self.masters())
 
         return self._do(Op.STOP, kill) is not False
+
+    def kill(self, epoch: Epoch, nonce: str) -> bool:
+        """Kill what is left of an epoch, at once; True if anything was."""
+        living = [
+            each for each in self.processes if each.alive and (each.epoch, each.nonce) == (epoch, nonce)
+        ]
+        for process in living:
+            if self.on_stop is not None and isinstance(process, Master):
+                self.on_stop(process)
+            process.kill()
+        return bool(living)
 
     # --- processes ---------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from shadowd.core.values import (
     NoticeKind,
     PauseReading,
     ProbeOutcome,
+    Problem,
     ServerLock,
     Unknown,
 )
@@ -77,6 +78,13 @@ class Seat(Processes):
     def read_beat(self) -> int | Unknown:
         """Read the heartbeat."""
         return self._do(Op.READ_BEAT, lambda: cast("int | Unknown", self.disk.read("beat")))
+
+    def glimpse(self) -> int | Unknown:
+        """Read the heartbeat as a process beside the daemon does."""
+        if self.view.hangs or self.view.broken:
+            return Unknown(Problem.UNREADABLE, Op.READ_BEAT.value, "simulated fault")
+        read = self.view.stale.get(Op.READ_BEAT, lambda: self.disk.read("beat"))
+        return cast("int | Unknown", read())
 
     def read_active(self) -> Host | Unknown:
         """Read act_qmaster."""

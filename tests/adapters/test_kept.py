@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowd.adapters.kept import Adopted, Keeper, read_adopted, read_lease, write_adopted, write_lease
+from shadowd.adapters.kept import (
+    Adopted,
+    BeatPlace,
+    Keeper,
+    leave_lease,
+    read_adopted,
+    read_lease,
+    read_place,
+    write_adopted,
+    write_lease,
+)
+from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 LEASE = KeptLease(Epoch(7), "nonce", Seconds(741), Instant(12345.5))
@@ -33,6 +44,38 @@ def test_what_was_kept_is_read_back(keeper: Keeper) -> None:
     assert read_lease(keeper) is None
     assert write_adopted(keeper, ADOPTED) is None
     assert read_adopted(keeper) == ADOPTED
+
+
+def test_a_daemon_that_is_told_to_end_notes_so(keeper: Keeper) -> None:
+    """Beside the lease of a master that beats by itself; the next renewal takes it away."""
+    leave_lease(keeper)
+    assert not keeper.path.exists()
+    write_lease(keeper, LEASE)
+    leave_lease(keeper)
+    assert read_lease(keeper) == LEASE
+    place = BeatPlace(Path("/spool/heartbeat"), None)
+    write_lease(keeper, LEASE, place)
+    leave_lease(keeper)
+    assert (read_lease(keeper), read_place(keeper)) == (replace(LEASE, left=True), place)
+    write_lease(keeper, LEASE, place)
+    assert read_lease(keeper) == LEASE
+
+
+@pytest.mark.parametrize("user", [None, FileUser(7, 8, ()), FileUser(7, 8, (9, 10))])
+def test_where_a_master_beats_is_kept_with_its_lease(keeper: Keeper, user: FileUser | None) -> None:
+    """The path, and whose rights it is read with."""
+    place = BeatPlace(Path("/spool/heartbeat"), user)
+    write_lease(keeper, LEASE, place)
+    assert (read_lease(keeper), read_place(keeper)) == (LEASE, place)
+    write_lease(keeper, LEASE)
+    assert read_place(keeper) is None
+
+
+@pytest.mark.parametrize("user", ["root", [0], ["0", "0"], [True, 0, "x"], {}])
+def test_a_user_that_is_none_makes_it_no_place(keeper: Keeper, user: object) -> None:
+    """Nobody's rights are guessed."""
+    keeper.write({"heartbeat": "/spool/heartbeat", "user": user})
+    assert read_place(keeper) is None
 
 
 def test_a_record_of_another_boot_is_none(keeper: Keeper) -> None:

@@ -1,13 +1,25 @@
 """The process that enforces the leases of a daemon that is gone, without the daemon."""
 
+import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
-from shadowd.adapters.kept import Keeper, write_lease
+from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
 from shadowd.app.enforcer import Orders, stand_by
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds
+from tests.lab.processes import alive, wait_for
+
+NEVER = threading.Event()
+MARK = os.urandom(8).hex()
+"""In every nonce: the suite may run twice on one machine, and processes are found by it."""
 
 
 class Counting(SystemClock):
@@ -26,26 +38,59 @@ def orders(runtime_dir: Path) -> Orders:
     """Return those of a daemon that has died already."""
     with subprocess.Popen(["true"]) as daemon:
         daemon.wait()
-    return Orders(daemon.pid, Seconds(20), Seconds(0), "", str(runtime_dir), ("one", "two"))
+    return Orders(daemon.pid, Seconds(0.1), Seconds(0), "", str(runtime_dir), ("one", "two"))
 
 
-def keep(runtime_dir: Path, cell: str, seconds: float) -> None:
-    """Keep a lease that ends so soon."""
+def keeper(runtime_dir: Path, cell: str) -> Keeper:
+    """Return where a lease of this cell is kept."""
+    return Keeper(runtime_dir / f"{cell}@alpha.lease.json", read_boot_id())
+
+
+def keep(runtime_dir: Path, cell: str, seconds: float, beats: Path | None = None) -> None:
+    """Keep a lease that ends so soon; ``beats``: where its master does."""
     ends = Instant(SystemClock().now() + seconds)
-    kept = KeptLease(Epoch(7), "nonce", Seconds(seconds), ends)
-    write_lease(Keeper(runtime_dir / f"{cell}@alpha.lease.json", read_boot_id()), kept)
+    kept = KeptLease(Epoch(7), cell + MARK, Seconds(seconds), ends)
+    place = None if beats is None else BeatPlace(beats, None)
+    write_lease(keeper(runtime_dir, cell), kept, place)
+
+
+@contextmanager
+def master(cell: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a process of the kept epoch."""
+    marks = {
+        "SHADOWD_CELL": cell,
+        "SHADOWD_EPOCH": "7",
+        "SHADOWD_NONCE": cell + MARK,
+        "SHADOWD_ROLE": "master",
+    }
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, **marks}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def enforcing(runtime_dir: Path, dismissed: threading.Event = NEVER) -> Iterator[threading.Thread]:
+    """Let an enforcer stand by until it has nothing to do any more."""
+    arguments = (orders(runtime_dir), SystemClock(), dismissed)
+    thread = threading.Thread(target=stand_by, args=arguments, daemon=True)
+    thread.start()
+    yield thread
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_a_daemon_that_died_before_it_was_watched_leaves_nothing_to_do(tmp_path: Path) -> None:
     """Without a lease there is nothing to wait for."""
-    stand_by(orders(tmp_path), SystemClock())
+    stand_by(orders(tmp_path), SystemClock(), NEVER)
 
 
 def test_it_sleeps_until_the_lease_is_over(tmp_path: Path) -> None:
     """A dead daemon's pidfd is ready for ever: that must not keep a processor busy."""
     keep(tmp_path, "one", 0.5)
     clock = Counting()
-    stand_by(orders(tmp_path), clock)
+    stand_by(replace(orders(tmp_path), every=Seconds(20)), clock, NEVER)
     assert clock.reads < 50
 
 
@@ -55,5 +100,79 @@ def test_only_the_cells_that_another_daemon_serves_are_left_to_it(tmp_path: Path
     keep(tmp_path, "two", 3600)
     (tmp_path / "two@alpha.lock").write_text("1\n")
     before = SystemClock().now()
-    stand_by(orders(tmp_path), SystemClock())
+    stand_by(orders(tmp_path), SystemClock(), NEVER)
     assert SystemClock().now() - before >= 0.4
+
+
+def beat(path: Path, value: int) -> None:
+    """Beat as a master does: in place, at once."""
+    path.write_text(f"{value:05d}")
+
+
+@pytest.mark.long
+def test_a_master_that_beats_by_itself_outlives_its_daemon(tmp_path: Path) -> None:
+    """Its lease goes on with its beats, and is kept for the next daemon; without them it is over."""
+    heart = tmp_path / "heartbeat"
+    beat(heart, 1)
+    keep(tmp_path, "one", 2, heart)
+    first = read_lease(keeper(tmp_path, "one"))
+    assert first is not None
+    with master("one") as process, enforcing(tmp_path):
+        for value in range(2, 24):
+            beat(heart, value)
+            assert alive(process.pid)
+            threading.Event().wait(0.2)
+        later = read_lease(keeper(tmp_path, "one"))
+        assert later is not None
+        assert later.ends > first.ends + 1
+        wait_for(lambda: not alive(process.pid), 20, "the master is ended")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["silent", "missing", "hanging", "garbage"])
+def test_one_whose_beats_are_not_seen_ends_with_its_lease(tmp_path: Path, kind: str) -> None:
+    """Whatever keeps them from being seen: a fifo hangs as a dead server's file does."""
+    heart = tmp_path / "heartbeat"
+    if kind == "hanging":
+        os.mkfifo(heart)
+    elif kind != "missing":
+        heart.write_bytes(b"00001" if kind == "silent" else bytes(range(256)))
+    keep(tmp_path, "one", 1.5, heart)
+    with master("one") as process, enforcing(tmp_path):
+        wait_for(lambda: not alive(process.pid), 20, "the master is ended")
+
+
+@pytest.mark.long
+def test_a_master_that_was_told_to_end_gets_no_more_time(tmp_path: Path) -> None:
+    """A planned end was begun by a daemon that died: whatever it beats meanwhile, its lease is the limit."""
+    heart = tmp_path / "heartbeat"
+    beat(heart, 1)
+    ends = Instant(SystemClock().now() + 1.5)
+    kept = KeptLease(Epoch(7), "one" + MARK, Seconds(1.5), ends, planned=True)
+    write_lease(keeper(tmp_path, "one"), kept, BeatPlace(heart, None))
+    with master("one") as process, enforcing(tmp_path):
+        for value in range(2, 100):
+            beat(heart, value)
+            if not alive(process.pid):
+                break
+            threading.Event().wait(0.1)
+        wait_for(lambda: not alive(process.pid), 20, "the master is ended")
+
+
+@pytest.mark.long
+def test_a_daemon_that_left_in_order_leaves_such_a_master_alone(tmp_path: Path) -> None:
+    """Maintenance of the file server with shadowd stopped kills nobody; a cell whose guard beats is none."""
+    keep(tmp_path, "one", 0.5, tmp_path / "heartbeat")
+    keep(tmp_path, "two", 0.5)
+    dismissed = threading.Event()
+    dismissed.set()
+    with master("one") as alone, master("two") as other:
+        with enforcing(tmp_path, dismissed):
+            wait_for(lambda: not alive(other.pid), 20, "the master is ended")
+        assert alive(alone.pid)
+
+
+def test_it_ends_when_there_has_been_no_lease_for_a_while(tmp_path: Path) -> None:
+    """A shadow that guards nothing has no second process in memory."""
+    living = replace(orders(tmp_path), daemon=os.getpid())
+    stand_by(living, SystemClock(), NEVER)

@@ -12,6 +12,7 @@ from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 from shadowd.core.values import (
+    BeatReading,
     Epoch,
     Instant,
     KeptLease,
@@ -73,6 +74,17 @@ def test_an_advance_is_dated_by_the_last_read_of_the_old_value() -> None:
 
 
 UNREADABLE_BEAT = reading(UNREADABLE, 30)
+
+
+def test_a_lease_is_renewed_by_a_beat_alone() -> None:
+    """A process beside the daemon reads nothing but the heartbeat, and goes on from what was kept."""
+    lease = Lease.recalled(KeptLease(Epoch(1), "nonce", Seconds(100), Instant(600)))
+    assert (lease.ends, lease.unrenewed(Instant(530))) == (600, 30)
+    assert not lease.heed(BeatReading(7, Instant(530), Instant(531)))
+    assert not lease.heed(BeatReading(7, Instant(560), Instant(561)))
+    assert not lease.heed(BeatReading(UNREADABLE, Instant(570), Instant(571)))
+    assert lease.heed(BeatReading(8, Instant(580), Instant(581)))
+    assert (lease.ends, lease.unrenewed(Instant(580))) == (660, 20)
 
 
 def test_a_pause_that_was_read_counts_as_a_beat() -> None:
@@ -139,6 +151,19 @@ def test_a_lease_that_ended_meanwhile_ends_the_master_at_once() -> None:
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_lease_that_ran_out_on_purpose_puts_the_master_on_trial(*, listed: bool) -> None:
+    """The daemon had been told to end, so that nobody renewed it: whether it beats is what counts."""
+    world = World(active=HERE, unlisted=None if listed else UNREADABLE)
+    world.add(confirmed(1, host=HERE, nonce="alpha-1"))
+    world.pairs[OURS] = Pair()
+    seat = Seat(world, kept=replace(kept(BEGINNING - 1), left=True))
+    seat.run(14, masters_beat=True)
+    assert world.pairs[OURS].alive
+    seat.run(300, masters_beat=True)
+    assert bool(world.pairs[OURS].alive) is listed
+
+
 def test_a_master_that_beats_lives_on_over_a_restart() -> None:
     """The lease goes on where it stood and is renewed as before."""
     seat = back(confirmed(1, host=HERE), ends=BEGINNING + 50)
@@ -198,7 +223,7 @@ def test_a_lease_of_an_epoch_that_is_not_listed_writes_nothing() -> None:
 
 def test_a_guard_that_knows_nothing_yet_hands_nothing_back() -> None:
     """A listing before the first look at the processes: whether the launch lives is not known."""
-    reign = Reign.recalled(kept(BEGINNING + 50))
+    reign = Reign.recalled(kept(BEGINNING + 50), timing(), BEGINNING)
     guard = Guard(timing(), reign, policy(has_scheduler=False), now=BEGINNING)
     guard.begin(BEGINNING)
     ours = ledger(record(1, NoticeKind.LAUNCHING, host=HERE))

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.identity import read_boot_id
+from shadowd.adapters.kept import Keeper, write_lease
+from shadowd.core.values import Epoch, Instant, KeptLease, Seconds
 from tests.daemon.generics import Generic
 from tests.daemon.toys import FAST, LONG, SLOW, Toys, launch, living, patiently, surroundings
 from tests.lab import processes
@@ -42,6 +46,11 @@ def test_whoever_reads_what_a_start_says_to_its_end_is_let_go(tmp_path: Path) ->
     """Nothing that a daemon starts holds the output of its init script, or ssh would never return."""
     cell = Generic(tmp_path / "cell").create()
     words = ("run", "--config", str(cell.configure("alpha")), "--daemonize")
+    run = cell.root / "alpha" / "run"
+    run.mkdir(mode=0o700)
+    ends = Instant(SystemClock().now() + 600)
+    kept = KeptLease(Epoch(1), "of an earlier life", Seconds(600), ends)
+    write_lease(Keeper(run / "single@alpha.lease.json", read_boot_id()), kept)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "shadowd", *words],

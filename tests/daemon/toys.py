@@ -206,6 +206,15 @@ class Toys:
             if not host or words[words.index("--host") + 1] == host
         ]
 
+    def enforcers(self, host: str = "") -> list[int]:
+        """Return the processes beside the daemons of a host (of all)."""
+        home = str(self.cell.home(host) if host else self.root)
+        return [
+            pid
+            for pid, words in living(self.root)
+            if words[1:3] == ["-m", "shadowd.app.enforcer"] and any(word.startswith(home) for word in words)
+        ]
+
     def kill_pair(self, host: str) -> None:
         """Let a host's master and scheduler die."""
         extinguish(lambda: self.pids(host), f"the pair of {host}")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.lab import processes
 from tests.lab.jobs import Work
 from tests.lab.lanes import QUICK, Lane, lanes, together
 from tests.lab.masters import Masters
@@ -51,7 +52,9 @@ def freeze_master(lane: Lane, masters: Masters, turn: int) -> None:
 
 
 def freeze_host(lane: Lane, turn: int, meanwhile: Callable[[], None]) -> float:
-    """Stop master and guard, let the other host take over, thaw; return how long the old master lived then.
+    """Stop the host whole, let the other one take over, thaw; return how long the old master lived then.
+
+    The guard is two processes, the daemon and its enforcer.
 
     The cable is out meanwhile, because a host that is frozen whole does not even acknowledge a connection.
     (Where it does, the new master asks it for 60 s before it goes on.)
@@ -60,7 +63,10 @@ def freeze_host(lane: Lane, turn: int, meanwhile: Callable[[], None]) -> float:
     daemon = lane.daemons[host].process
     assert daemon is not None
     old = lane.master(host)
-    for pid in (daemon.pid, old):
+    beside = f"shadowd.app.enforcer {daemon.pid} "
+    guard = [daemon.pid, *(pid for pid in lane.cell.lab[host].pids() if beside in processes.arguments(pid))]
+    assert len(guard) == 2, lane.story()
+    for pid in (*guard, old):
         os.kill(pid, signal.SIGSTOP)
     lane.cell.lab[host].cable(plugged=False)
     for name in lane.names:  # an address that is still remembered is tried for up to a minute more
@@ -70,7 +76,7 @@ def freeze_host(lane: Lane, turn: int, meanwhile: Callable[[], None]) -> float:
     meanwhile()
     assert alive(old)
     lane.cell.lab[host].cable(plugged=True)
-    for pid in (old, daemon.pid):
+    for pid in (old, *guard):
         os.kill(pid, signal.SIGCONT)
     thawed = time.monotonic()
     wait_for(lambda: not alive(old), 30, "the old master is gone after the thaw", every=0.005)

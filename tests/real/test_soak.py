@@ -1,4 +1,4 @@
-"""Daemons, masters and schedulers die at random: never two masters, one in the end, and the whole story told.
+"""All kinds of processes die at random: never two masters, one in the end, and the whole story told.
 
 Three hosts, SIGKILL, toy pairs; in a long run real masters as well. ``SOAK_SECONDS`` says how long the blows
 fall, ``SOAK_SEED`` repeats the plan of a run: which blow follows after which pause. What a blow hits depends
@@ -31,7 +31,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 SEED = int(os.environ.get("SOAK_SEED") or random.randrange(2**32))  # noqa: S311 - no secret
 LONG_RUN = 60.0
 """Seconds from which on real masters are worth their while."""
-ROLES = ("daemon", "guard", "master", "scheduler")
+ROLES = ("daemon", "guard", "enforcer", "master", "scheduler")
 OUTCOMES = frozenset({"failed", "stopped", "died", "stepped_down"})
 PAUSES = (0.0, 0.05, 0.3, 1.0, 2.0)
 """Seconds between two blows: some hit a daemon that has hardly begun, or two at once."""
@@ -81,7 +81,7 @@ class Stage(Protocol):
         ...
 
     def pids(self, role: str) -> list[int]:
-        """Return all masters, or schedulers; of a cell without schedulers its masters."""
+        """Return all enforcers, masters, or schedulers; of a cell without schedulers its masters."""
         ...
 
     def active(self) -> str:
@@ -114,8 +114,8 @@ class ToyStage:
         self.toys.daemons[host].kill()
 
     def pids(self, role: str) -> list[int]:
-        """Return all masters, or schedulers."""
-        return self.toys.pids(role=role)
+        """Return all enforcers, masters, or schedulers."""
+        return self.toys.enforcers() if role == "enforcer" else self.toys.pids(role=role)
 
     def active(self) -> str:
         """Return whom ``act_qmaster`` names."""
@@ -146,8 +146,11 @@ class RealStage:
         self._daemons[host].kill()
 
     def pids(self, role: str) -> list[int]:
-        """Return all masters; here the scheduler is a thread of theirs."""
+        """Return all enforcers, or masters; here the scheduler is a thread of theirs."""
         assert role in ROLES
+        if role == "enforcer":
+            everybody = [pid for host in self._cell.hosts for pid in host.pids()]
+            return [pid for pid in everybody if "shadowd.app.enforcer" in processes.arguments(pid)]
         return [pid for _, pid, _ in self._cell.qmasters()]
 
     def active(self) -> str:
@@ -197,7 +200,7 @@ class Soak:
         active = self.stage.active()
         host = active if blow.role == "guard" else self.stage.hosts[blow.host]
         hit: object = None
-        if blow.role in ("master", "scheduler"):
+        if blow.role in ("enforcer", "master", "scheduler"):
             hit = self.stage.pids(blow.role)
             processes.kill(self.stage.pids(blow.role))
         elif host in self.stage.hosts and host not in self._away:

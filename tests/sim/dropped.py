@@ -24,6 +24,7 @@ from shadowd.core.upkeep import Upkeep
 from shadowd.core.values import Epoch, Instant, Lock, LockKind, NoticeKind, ProbeOutcome, Unknown
 from shadowd.core.verified import Verified
 from shadowd.sim.disk import Disk, Op
+from shadowd.sim.enforcer import Enforcer
 from shadowd.sim.master import Master
 from shadowd.sim.seat import Seat
 
@@ -157,6 +158,12 @@ def r9_lease_dies_with_its_daemon(patch: Patch) -> None:
     """Forget the lease when the daemon is restarted, and give a new one to whatever runs."""
     patch.setattr(Seat, "keep_lease", lambda _self, _kept: None)
     patch.setattr(Lease, "try_from", lambda _self, _now, _timing: None)
+
+
+@rule
+def r9_nobody_stands_in(patch: Patch) -> None:
+    """Leave the leases of a daemon that is dead or stands still to nobody."""
+    patch.setattr(Enforcer, "stand_in", lambda _self: None)
 
 
 @rule

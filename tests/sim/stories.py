@@ -60,6 +60,25 @@ def master_frozen_then_cut(day: Day) -> None:
     at(day, NOON + 1300, master.thaw)
 
 
+def master_then_guard_frozen(day: Day) -> None:
+    """First the master stands still, then its guard, and the master goes on first (rule 9)."""
+    a = day.world["a"]
+    (master,) = day.world.masters()
+    at(day, NOON, lambda: setattr(master, "frozen", True))
+    at(day, NOON + 450, a.freeze_daemon)
+    at(day, NOON + 1000, master.thaw)
+    at(day, NOON + 1100, a.thaw_daemon)
+
+
+def cut_then_guard_frozen(day: Day) -> None:
+    """The guard stands still while nobody could hear of it, and its host comes back first (rule 9)."""
+    a = day.world["a"]
+    at(day, NOON, a.unplug)
+    at(day, NOON + 650, a.freeze_daemon)
+    at(day, NOON + 1080, a.plug)
+    at(day, NOON + 1300, a.thaw_daemon)
+
+
 def shutdown_and_the_lock_is_removed(day: Day) -> None:
     """A shutdown was recorded; somebody tidies up the lock (rule 12)."""
     strike(day, Kind.SHUTDOWN, NOON, 3000)

@@ -35,6 +35,8 @@ NEEDED: list[tuple[str, Story]] = [
     ("r8_failed_claims_supersede", stories.claim_that_came_to_nothing),
     ("r8_launch_unannounced", stories.launched_and_frozen),
     ("r9_no_lease", stories.master_frozen_then_cut),
+    ("r9_nobody_stands_in", stories.master_then_guard_frozen),
+    ("r9_nobody_stands_in", stories.cut_then_guard_frozen),
     ("r9_lease_dies_with_its_daemon", stories.guard_restarts_while_cut),
     ("r10_supersession_unheard", stories.clock_stood_still),
     ("r10_name_unheeded", stories.ghost_rewrites_act_qmaster),
@@ -53,7 +55,9 @@ LOST = {"r8_failed_claims_supersede", "r10_name_unheeded", "r13_adopt_whatever_r
 """Without these the right master has to make room for another one, and nothing else is broken."""
 
 
-@pytest.mark.parametrize(("name", "story"), NEEDED, ids=[name for name, _ in NEEDED])
+@pytest.mark.parametrize(
+    ("name", "story"), NEEDED, ids=[f"{name}-{story.__name__}" for name, story in NEEDED]
+)
 def test_a_promise_breaks_without_the_rule_and_only_without_it(
     name: str, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:

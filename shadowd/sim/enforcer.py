@@ -1,0 +1,82 @@
+"""The enforcer of one host: what keeps the leases of its masters while its daemon is dead or stands still.
+
+The real one is a process of its own (``app.enforcer``), and so is this: what freezes or kills the daemon
+leaves it alone, what happens to its whole host happens to it. It is idle while the daemon is at work, so only
+the other times are simulated.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shadowd.core.actions import Level, Say
+from shadowd.core.lease import Lease
+from shadowd.core.reasons import Reason
+from shadowd.core.values import BeatReading, KeptLease, Seconds
+from shadowd.sim.seat import Seat
+
+if TYPE_CHECKING:
+    from shadowd.sim.host import SimHost
+
+EVERY = Seconds(20)
+"""Between two looks."""
+PATIENCE = 0.25
+"""The part of a lease without a renewal after which it reads the heartbeat itself."""
+
+
+class Enforcer:
+    """Ends the masters of its host by their kept leases, which it renews by their beats alone."""
+
+    def __init__(self, host: "SimHost") -> None:
+        self.here = True
+        """False after a daemon that was stopped in an orderly way took it along."""
+        self._host = host
+        self._leases: dict[str, Lease] = {}
+        self._spell = 0
+        """Counts the times without a daemon, so that looks of an earlier one come to nothing."""
+        self._late = False
+
+    def stand_in(self) -> None:
+        """Begin to look: the daemon died, or stands still."""
+        self._spell += 1
+        self._look_in(Seconds(0))
+
+    def go_on(self) -> None:
+        """Do what was due while the host stood still."""
+        if self._late:
+            self._late = False
+            self._look(self._spell)
+
+    def _look_in(self, seconds: Seconds) -> None:
+        host = self._host
+        host.timeline.after(seconds / host.rate + 1e-6, partial(self._look, self._spell), host)
+
+    def _look(self, spell: int) -> None:
+        host = self._host
+        daemon_works = host.daemon is not None and not host.frozen
+        if spell != self._spell or daemon_works or not (self.here and host.up):
+            return
+        if host.stopped is not None:
+            self._late = True
+            return
+        again = [self._see_to(seat, seat.kept) for seat in host.seats.values() if seat.kept is not None]
+        if again:  # no lease appears while the daemon is away
+            self._look_in(min(again))
+
+    def _see_to(self, seat: Seat, kept: KeptLease) -> Seconds:
+        """End what must be over; return when to come again."""
+        now = self._host.now()
+        lease = self._leases.get(seat.cell)
+        if lease is None or lease.nonce != kept.nonce or kept.ends > lease.ends:
+            lease = self._leases[seat.cell] = Lease.recalled(kept)
+        if lease.over(now):
+            if seat.kill(kept.epoch, kept.nonce):
+                line = Say("master.lease_over", Reason.LEASE_OVER, Level.ALARM, kept.epoch, "by the enforcer")
+                seat.say(line)
+            return EVERY
+        if lease.unrenewed(now) > PATIENCE * kept.lease and lease.heed(self._read(seat)):
+            seat.kept = lease.kept()
+        return min(EVERY, Seconds(lease.ends - now))
+
+    def _read(self, seat: Seat) -> BeatReading:
+        now = self._host.now()
+        return BeatReading(seat.glimpse(), now, now)
