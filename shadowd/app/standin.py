@@ -73,7 +73,8 @@ class StandIn:
             if dismissed and ward.place is not None:
                 continue
             if now < ward.lease.ends + grace:
-                self._look_after(path, ward, kept[path], now)
+                if not ward.lease.over(now):
+                    self._look_after(path, ward, kept[path], now)
                 again.append(Instant(ward.lease.ends + grace))
             elif not self.leases.stop(path, kept[path], "and its daemon did not see to it"):
                 again.append(Instant(now + _AGAIN))

@@ -73,7 +73,8 @@ class Enforcer:
                 line = Say("master.lease_over", Reason.LEASE_OVER, Level.ALARM, kept.epoch, "by the enforcer")
                 seat.say(line)
             return EVERY
-        if lease.unrenewed(now) > PATIENCE * kept.lease and lease.heed(self._read(seat)):
+        looks = lease.unrenewed(now) > PATIENCE * kept.lease and not kept.planned
+        if looks and lease.heed(self._read(seat)):
             seat.kept = lease.kept()
         return min(EVERY, Seconds(lease.ends - now))
 

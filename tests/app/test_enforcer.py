@@ -71,9 +71,11 @@ def master(cell: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @contextmanager
-def enforcing(runtime_dir: Path, dismissed: threading.Event = NEVER) -> Iterator[threading.Thread]:
+def enforcing(
+    runtime_dir: Path, dismissed: threading.Event = NEVER, grace: float = 0
+) -> Iterator[threading.Thread]:
     """Let an enforcer stand by until it has nothing to do any more."""
-    arguments = (orders(runtime_dir), SystemClock(), dismissed)
+    arguments = (replace(orders(runtime_dir), grace=Seconds(grace)), SystemClock(), dismissed)
     thread = threading.Thread(target=stand_by, args=arguments, daemon=True)
     thread.start()
     yield thread
@@ -157,6 +159,22 @@ def test_a_master_that_was_told_to_end_gets_no_more_time(tmp_path: Path) -> None
                 break
             threading.Event().wait(0.1)
         wait_for(lambda: not alive(process.pid), 20, "the master is ended")
+
+
+@pytest.mark.long
+def test_a_lease_that_is_over_is_not_renewed(tmp_path: Path) -> None:
+    """Not by a beat that comes while the daemon goes first; another host may have been promised its end."""
+    heart = tmp_path / "heartbeat"
+    beat(heart, 1)
+    keep(tmp_path, "one", 1, heart)
+    with master("one") as process, enforcing(tmp_path, grace=1):
+        threading.Event().wait(1.05)
+        for value in range(2, 100):
+            beat(heart, value)
+            if not alive(process.pid):
+                break
+            threading.Event().wait(0.1)
+        assert not alive(process.pid)
 
 
 @pytest.mark.long
