@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters.switch import find_agent
+from shadowd.runtime.executor import Lane
 from tests.daemon.toys import LONG, Daemon, Toys, launch, patiently
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -87,7 +88,7 @@ def test_an_optional_fence_that_hangs_is_killed_and_the_takeover_goes_on(toys: T
     assert toys.wait_master(("beta",)) == "beta"
     (line,) = beta.told("fence.failed")
     assert line["detail"] == "alpha: no end within 1 s, killed"
-    assert beta.told("io.stuck") == []
+    assert beta.told("io.stuck", detail=Lane.FENCE.value) == []
     child = int((toys.root / "child").read_text())
     assert not Path(f"/proc/{child}").exists()
     assert protection(toys) == "guarded"
