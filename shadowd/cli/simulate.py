@@ -29,6 +29,8 @@ examples:
 
 two masters: runs in which two could write at once, and for how long in all;
 left without: runs that ended without a master though all had been repaired.
+Below the table: how often shadowd overruled a shutdown, took something else
+for one, wrote a false outcome or killed a healthy master.
 
 Exit status: 0 it ran; 1 shadowd broke a promise, guarded or fenced (the seed is
 shown); 64 wrong command line; 73 the picture cannot be written; 78 wrong
@@ -166,7 +168,7 @@ def _replay(rows: list[tuple[str, str]], args: argparse.Namespace, timing: "Timi
 
 
 def _print(scores: "list[Score]", args: argparse.Namespace, timing: "Timing") -> None:
-    from shadowd.console.standings import as_data, excuses, replays, table
+    from shadowd.console.standings import as_data, excuses, replays, surprises, table
 
     if args.json:
         import json
@@ -179,7 +181,7 @@ def _print(scores: "list[Score]", args: argparse.Namespace, timing: "Timing") ->
     last = args.first + args.seeds - 1
     print(f"seeds {args.first} to {last}, {args.hours:g} h each, the same faults for all\n")
     print(table(scores))
-    for notes in (list(excuses(scores)), list(replays(scores))):
+    for notes in (list(surprises(scores)), list(excuses(scores)), list(replays(scores))):
         if notes:
             print("", *notes, sep="\n")
 
@@ -204,7 +206,7 @@ def _broken(score: "Score") -> bool:
     """Tell whether a promise of ours did not hold: PROTOCOL.md promises nothing without a guard."""
     from shadowd.sim.rivals.contest import OURS
 
-    return score.protocol == OURS and score.level != "none" and bool(score.broken or score.runs_left)
+    return score.protocol == OURS and score.level != "none" and not score.kept
 
 
 def _watched(results: "Iterable[tuple[Run, SeedResult]]", total: int) -> "Iterator[tuple[Run, SeedResult]]":

@@ -1,15 +1,15 @@
 """The figures of ``shadowd simulate`` for 80 columns, and the same as data.
 
-One row a protocol and protection level; below, for each that broke something, a seed to replay. No colour:
-the table looks the same on a terminal, in a pipe and in a README. This module refuses to round to nothing:
-a hundredth of a second with two masters is no zero.
+One row a protocol and protection level; below, what only ours is judged by, and for each row that broke
+something a seed to replay. No colour: the table looks the same on a terminal, in a pipe and in a README.
+This module refuses to round to nothing: a hundredth of a second with two masters is no zero.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from shadowd.sim.rivals.score import Score
+from shadowd.sim.rivals.score import SURPRISES, Score
 
 _GROUPS: Final = f"{'':21} {'two masters':^23} {'left':>11} {'outage':^21}"
 _HEAD: Final = ("protocol", "level", "runs", "seconds", "without", "median", "99 %")
@@ -36,6 +36,16 @@ def table(scores: Sequence[Score]) -> str:
     return "\n".join([_GROUPS.rstrip(), _row(_HEAD), rule, *(_row(row) for row in rows)])
 
 
+def surprises(scores: Sequence[Score]) -> Iterator[str]:
+    """Yield a second table, of the promises that only some rows are judged by: a column for each of these."""
+    judged = [score for score in scores if score.surprises]
+    if not judged:
+        return
+    yield _counted(judged[0].protocol, [score.level for score in judged])
+    for promise in SURPRISES:
+        yield _counted(promise.value, [f"{score.surprises[promise]:,}" for score in judged])
+
+
 def excuses(scores: Sequence[Score]) -> Iterator[str]:
     """Yield what PROTOCOL.md excludes by name, and what not, for each row that promises something."""
     for score in scores:
@@ -50,7 +60,12 @@ def excuses(scores: Sequence[Score]) -> Iterator[str]:
 def replays(scores: Sequence[Score]) -> Iterator[str]:
     """Yield, for each row that broke something, the command that shows it."""
     for score in scores:
-        for what, seeds in (("two masters", score.seeds_double), ("no master left", score.seeds_left)):
+        surprised = [(promise.value, score.seeds_surprised[promise]) for promise in score.surprises]
+        for what, seeds in (
+            ("two masters", score.seeds_double),
+            ("no master left", score.seeds_left),
+            *surprised,
+        ):
             if seeds:
                 which = f"--replay {seeds[0]} --protocol {score.protocol} --level {score.level}"
                 yield f"{what}: shadowd simulate {which}"
@@ -71,7 +86,13 @@ def as_data(score: Score) -> dict[str, Any]:
         "outage_p99": _number(score.p99),
         "seeds_with_two_masters": list(score.seeds_double),
         "seeds_left_without_master": list(score.seeds_left),
+        "broken": {promise.value: count for promise, count in score.surprises.items()},
+        "seeds_broken": {promise.value: list(seeds) for promise, seeds in score.seeds_surprised.items()},
     }
+
+
+def _counted(name: str, cells: Sequence[str]) -> str:
+    return name.ljust(24) + "".join(cell.rjust(9) for cell in cells)
 
 
 def _row(cells: Sequence[str]) -> str:

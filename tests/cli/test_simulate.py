@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from shadowd.cli import main
+from shadowd.sim.clock import Moment
+from shadowd.sim.judges import Promise, Verdict
 from shadowd.sim.rivals import heats
 from shadowd.sim.rivals.contest import LEVELS, Run
 from shadowd.sim.swarm import SeedResult
@@ -21,9 +23,9 @@ QUICK = ("--seeds", "2", "--hours", "4", "--jobs", "1")
 pytestmark = pytest.mark.no_cover
 
 
-def made(seed: int, two: float) -> SeedResult:
+def made(seed: int, two: float, *verdicts: Verdict) -> SeedResult:
     """Return what a run came to that was not run."""
-    return SeedResult(seed=seed, level="none", hours=4.0, skipped=0.0, verdicts=(), two_masters=two)
+    return SeedResult(seed=seed, level="none", hours=4.0, skipped=0.0, verdicts=verdicts, two_masters=two)
 
 
 def shadowd(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -173,6 +175,22 @@ def test_a_broken_promise_of_ours_is_exit_status_1(
         "two masters: shadowd simulate --replay 2 --protocol shadowd --level guarded"
         in capsys.readouterr().out
     )
+
+
+def test_a_surprise_is_exit_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever overrules a shutdown has broken a promise, though there was one master all the time."""
+
+    def broken(run: Run) -> SeedResult:
+        overruled = Verdict(Moment(9.0), Promise.SHUTDOWN, "epoch 2 started on b")
+        return made(run.seed, 0.0, *[overruled] * (run.seed == 2))
+
+    monkeypatch.setattr(heats, "compete", broken)
+    assert main(["simulate", *QUICK, "--level", "guarded"]) == 1
+    shown = capsys.readouterr().out
+    assert "a shutdown overruled            1\n" in shown
+    assert "a shutdown overruled: shadowd simulate --replay 2 --protocol shadowd --level guarded" in shown
 
 
 def test_the_help_has_an_example_and_fits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from shadowd.console.curves import svg
-from shadowd.console.standings import as_data, excuses, replays, table
+from shadowd.console.standings import as_data, excuses, replays, surprises, table
 from shadowd.sim.clock import Moment
 from shadowd.sim.judges import Promise, Verdict
-from shadowd.sim.rivals.score import Score, percentile, score
+from shadowd.sim.rivals.score import SURPRISES, Score, percentile, score
 from shadowd.sim.swarm import SeedResult
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -96,6 +96,31 @@ def test_what_went_wrong_can_be_replayed() -> None:
         "two masters: shadowd simulate --replay 3 --protocol sge_shadowd --level none",
         "no master left: shadowd simulate --replay 3 --protocol sge_shadowd --level none",
     ]
+
+
+@pytest.mark.parametrize("promise", SURPRISES)
+def test_every_other_promise_is_counted_and_can_be_replayed(promise: Promise) -> None:
+    """However often, and of whatever kind: one broken in one of many days is a broken promise."""
+    broken = (Verdict(Moment(1.0), promise, "once"), Verdict(Moment(2.0), promise, "and again"))
+    rows = [good(), score("shadowd", "fenced", [result(1), replace(result(2), verdicts=broken)])]
+    assert [row.kept for row in rows] == [True, False]
+    lines = {line[:24].rstrip(): line[24:].split() for line in surprises(rows)}
+    assert lines.pop("shadowd") == ["guarded", "fenced"]
+    assert lines.pop(promise.value) == ["0", "2"]
+    assert list(lines.values()) == [["0", "0"]] * 3
+    assert list(replays(rows)) == [
+        f"{promise.value}: shadowd simulate --replay 2 --protocol shadowd --level fenced"
+    ]
+    data = as_data(rows[1])
+    assert data["broken"][promise.value] == 2
+    assert data["seeds_broken"][promise.value] == [2]
+
+
+def test_a_rival_is_not_praised_for_what_it_is_not_judged_by() -> None:
+    """It could overrule shutdowns all day: nobody looks, so no zero is shown."""
+    assert not list(surprises([bad()]))
+    assert as_data(bad())["broken"] == {}
+    assert max(map(len, surprises([good()] * 3))) <= 80
 
 
 def test_what_is_excluded_is_counted_and_named() -> None:

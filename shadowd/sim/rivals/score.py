@@ -6,12 +6,16 @@ a cell without a master for ever must not look quick. This module refuses to com
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from shadowd.sim.judges import Promise
+from shadowd.sim.rivals.contest import OURS
 from shadowd.sim.swarm import SeedResult
 
 _SHOWN: Final = 5
+SURPRISES: Final = (Promise.SHUTDOWN, Promise.SWITCHED_OFF, Promise.DEATH, Promise.CAUSE)
+"""What only ours is judged by: the others have neither outcomes nor a guard that could be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,14 @@ class Score:
     seeds_double: tuple[int, ...]
     """A few seeds to replay, those that nothing excludes first."""
     seeds_left: tuple[int, ...]
+    surprises: dict[Promise, int] = field(default_factory=dict)
+    """How often each of ``SURPRISES`` happened in all runs; empty for a rival."""
+    seeds_surprised: dict[Promise, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> bool:
+        """True if every promise that a guard or a fence makes was kept in every run."""
+        return not (self.broken or self.runs_left or any(self.surprises.values()))
 
     @property
     def median(self) -> float | None:
@@ -56,6 +68,7 @@ def score(protocol: str, level: str, results: Iterable[SeedResult]) -> Score:
         for name, seconds in result.excused.items():
             excused[name] = excused.get(name, 0.0) + seconds
     outages = sorted(outage for result in ordered for outage in result.outages)
+    judged = SURPRISES if protocol == OURS else ()
     return Score(
         protocol=protocol,
         level=level,
@@ -70,6 +83,11 @@ def score(protocol: str, level: str, results: Iterable[SeedResult]) -> Score:
             result.seed for result in sorted(double, key=lambda result: not result.two_masters)[:_SHOWN]
         ),
         seeds_left=tuple(result.seed for result in left[:_SHOWN]),
+        surprises={promise: sum(result.count(promise) for result in ordered) for promise in judged},
+        seeds_surprised={
+            promise: tuple(result.seed for result in ordered if result.count(promise))[:_SHOWN]
+            for promise in judged
+        },
     )
 
 
