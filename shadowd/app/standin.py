@@ -24,8 +24,6 @@ from shadowd.core.values import BeatReading, Instant, KeptLease, Seconds
 _AGAIN = Seconds(1)
 _TRIAL = 5
 """Graces that a daemon has to see to a master which is on trial."""
-_PATIENCE = 0.25
-"""The part of a lease without a renewal after which the heartbeat is read here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,5 +94,5 @@ class StandIn:
             keeper = Keeper(path, read_boot_id())
             if read_lease(keeper) == kept:  # else the daemon is at work again
                 write_lease(keeper, ward.lease.kept(), ward.place)
-        if ward.lease.unrenewed(now) > _PATIENCE * kept.lease:
+        if ward.lease.neglected(now):
             ward.read(ward.place, self.leases.clock)

@@ -6,8 +6,8 @@ two lies the margin in which nobody runs a master. An expired lease is never ren
 ``over`` before it uses any answer.
 
 A master that is found running without a record of its lease, or with one that ran out after its daemon had
-been told to end, is *on trial*: its lease counts as run out, so
-there must be a listing without a higher claim within one step-down, and an advance within two beats more.
+been told to end, is *on trial*: its lease counts as run out, so there must be a listing without a higher
+claim within one step-down, and an advance within two beats more.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from shadowd.core.events import Observed
 from shadowd.core.timing import Timing
 from shadowd.core.values import BeatReading, Claim, Epoch, Instant, KeptLease, Pause, Seconds
+
+_PATIENCE = 0.25
+"""Of a lease: a daemon that works renews it more often."""
 
 
 class Lease:
@@ -45,9 +48,9 @@ class Lease:
         """Tell whether the master must be gone."""
         return now >= self.ends
 
-    def unrenewed(self, now: Instant) -> Seconds:
-        """Return how long ago the beat was that it was renewed by, or whatever else counts as one."""
-        return Seconds(now - (self.ends - self._length))
+    def neglected(self, now: Instant) -> bool:
+        """Tell whether nobody has renewed it for so long that whoever stands in reads the heartbeat."""
+        return now - (self.ends - self._length) > _PATIENCE * self._length
 
     def renew(self, seen: Observed) -> bool:
         """Take in a round that showed no higher open claim; True if the lease ends later now."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 EVERY = Seconds(20)
 """Between two looks."""
-PATIENCE = 0.25
-"""The part of a lease without a renewal after which it reads the heartbeat itself."""
 
 
 class Enforcer:
@@ -73,7 +71,7 @@ class Enforcer:
                 line = Say("master.lease_over", Reason.LEASE_OVER, Level.ALARM, kept.epoch, "by the enforcer")
                 seat.say(line)
             return EVERY
-        looks = lease.unrenewed(now) > PATIENCE * kept.lease and not kept.planned
+        looks = lease.neglected(now) and not kept.planned
         if looks and lease.heed(self._read(seat)):
             seat.kept = lease.kept()
         return min(EVERY, Seconds(lease.ends - now))

@@ -1,5 +1,6 @@
 """What happens to hosts, processes and the network."""
 
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -36,15 +37,16 @@ class HostFaults(Repairs):
         return thaw if masters else None
 
     def _kill_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
-        if not host.up or host.daemon is None:
-            return None
-        host.kill_daemon()
-        return lambda: host.start_daemon() if host.up and host.daemon is None else None
+        return self._end_daemon(host, host.kill_daemon)
 
     def _stop_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:
+        return self._end_daemon(host, host.stop_daemon)
+
+    @staticmethod
+    def _end_daemon(host: SimHost, end: Callable[[], None]) -> Repair | None:
         if not host.up or host.daemon is None:
             return None
-        host.stop_daemon()
+        end()
         return lambda: host.start_daemon() if host.up and host.daemon is None else None
 
     def _freeze_daemon(self, host: SimHost, _strike: Strike) -> Repair | None:

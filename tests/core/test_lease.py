@@ -79,12 +79,19 @@ UNREADABLE_BEAT = reading(UNREADABLE, 30)
 def test_a_lease_is_renewed_by_a_beat_alone() -> None:
     """A process beside the daemon reads nothing but the heartbeat, and goes on from what was kept."""
     lease = Lease.recalled(KeptLease(Epoch(1), "nonce", Seconds(100), Instant(600)))
-    assert (lease.ends, lease.unrenewed(Instant(530))) == (600, 30)
+    assert lease.ends == 600
     assert not lease.heed(BeatReading(7, Instant(530), Instant(531)))
     assert not lease.heed(BeatReading(7, Instant(560), Instant(561)))
     assert not lease.heed(BeatReading(UNREADABLE, Instant(570), Instant(571)))
     assert lease.heed(BeatReading(8, Instant(580), Instant(581)))
-    assert (lease.ends, lease.unrenewed(Instant(580))) == (660, 20)
+    assert lease.ends == 660
+
+
+def test_a_lease_is_neglected_when_a_quarter_of_it_went_by_unrenewed() -> None:
+    """A daemon that works renews it earlier, so whoever stands in leaves the heartbeat alone until then."""
+    lease = Lease.recalled(KeptLease(Epoch(1), "nonce", Seconds(100), Instant(600)))
+    assert not lease.neglected(Instant(525))
+    assert lease.neglected(Instant(525.1))
 
 
 def test_a_pause_that_was_read_counts_as_a_beat() -> None:
