@@ -6,7 +6,7 @@ limits, random order and "warnings are errors" are set in ``pyproject.toml``.
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,10 @@ HERE = Path(__file__).parent
 COVERING = ("core", "runtime")
 """The tests whose coverage is measured."""
 MARK = "PYTEST_OWNER_OF_PROCESS"
+RERUNS = int(os.environ.get("RERUNS", "1"))
 GRACE = 3.0
+APART = 15
+"""More tests than are run at a time: one crowd has found its place when the next one comes."""
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 """How many examples hypothesis makes for one test; fewer in the quick run."""
 
@@ -70,6 +73,15 @@ def limit(item: pytest.Item) -> float:
     return 60.0 if item.get_closest_marker("real") else 0.0
 
 
+def spread(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests with some others between any two that start dozens of daemons at once."""
+    crowds = [item for item in items if item.get_closest_marker("crowd")]
+    apart = [item for item in items if item not in crowds]
+    for number, item in enumerate(crowds):
+        apart.insert(number * APART, item)
+    return apart
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first, follow lines only where it counts, skip real tests in clear words.
 
@@ -77,6 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     processors to the end, in random order.
     """
     items.sort(key=limit, reverse=True)
+    items[:] = spread(items)
     for item in items:
         # Core and runtime owe full coverage to their own tests; elsewhere a trace makes Python slow only.
         if item.path.relative_to(HERE).parts[0] not in COVERING:
@@ -84,8 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     real = [item for item in items if item.get_closest_marker("real")]
     for item in real:
         # Real daemons share two processors with each other and with whatever else the machine does: one slow
-        # second is no fault of theirs, two are. The summary counts what was run again.
-        item.add_marker(pytest.mark.flaky(reruns=1))
+        # second is no fault of theirs, two are. The summary counts what was run again; RERUNS=0 shows why.
+        item.add_marker(pytest.mark.flaky(reruns=RERUNS))
     lack = why_not_real() if real else ""
     if lack:
         words = f"{lack}; run ./tests/run as root (with namespaces allowed): it installs what is missing"

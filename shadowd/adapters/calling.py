@@ -26,8 +26,7 @@ _NOBODY = frozenset(
         errno.ENONET,
     }
 )
-_BROKE_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN})
-"""ENOTCONN: reset between the connection and the first word."""
+_BROKE_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 
 class Sign(Enum):
@@ -95,7 +94,8 @@ class Call:
                 return failed(self.address, errno.ECONNREFUSED)
             self._socket.send(self._frame)
         except OSError as error:
-            return failed(self.address, error.errno)
+            # A socket that was reset between the connection and the first word says that it has no peer.
+            return failed(self.address, errno.ECONNRESET if error.errno == errno.ENOTCONN else error.errno)
         return None
 
     def _listen(self) -> Heard | None:

@@ -1,5 +1,6 @@
 """Who serves: real sockets on loopback that answer, refuse, or accept and stay silent."""
 
+import errno
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shadowd.adapters.calling import Call, Heard, Sign
 from shadowd.client import (
     Located,
     Missing,
@@ -164,6 +166,19 @@ def test_an_orderly_close_is_an_answer_and_a_reset_is_none(net: Net) -> None:
     assert states(seen) == [State.ANSWERS, State.REFUSES]
     assert "closed on us" in seen[0].reason
     assert "reset" in seen[1].reason
+
+
+def test_a_reset_before_the_first_word_is_called_a_reset(net: Net) -> None:
+    """The kernel says then that the endpoint is not connected, which tells nobody anything."""
+    listener = net.listener()
+    address, port = listener.getsockname()
+    with socket.create_connection((address, port)) as client:
+        ours, _ = listener.accept()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET  # asked, and gone
+        heard = Call(address, client, b"?").turn()
+    assert heard == Heard(Sign.BROKE_OFF, f"{address}: connection reset by peer")
 
 
 def test_an_ipv6_server_is_asked() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters.instance import lock_instance
-from tests.daemon.test_crash_points import STEPS, groups, side_by_side
+from tests.daemon.crowds import STEPS, groups, side_by_side
 from tests.daemon.toys import FAST, LONG, SLOW, Daemon, Toys, configure, launch, patiently
 from tests.lab.processes import alive
 
@@ -93,10 +93,16 @@ def wait_renewed(daemon: Daemon) -> None:
 
 
 def test_a_master_survives_reloads_and_restarts(toys: Toys) -> None:
-    """Five reloads that change the cell and five new daemons later it is still the same process."""
+    """Five reloads that change the cell and five new daemons later it is still the same process.
+
+    Its lease is so long that a new daemon is there before it is over, however busy the machine is.
+    """
+    toys.cell.timers |= SLOW
     toys.start_master()
     daemon = toys.serve("beta")
     toys.kill_pair("alpha")
+    patiently(lambda: daemon.record()["silence"] > 1, LONG, "some silence", daemon.story)
+    daemon.verb("takeover", "--yes", "--timeout", "30")
     daemon.wait_told("master.confirmed")
     written = toys.cell.spool / "schedd.pid"
     settled = lambda: toys.pids("beta", "scheduler") == [int(written.read_text())]  # noqa: E731 - likewise
@@ -121,30 +127,28 @@ def test_a_master_survives_reloads_and_restarts(toys: Toys) -> None:
     assert toys.reigns() == [("0", "alpha"), ("1", "beta")]
 
 
-def reloads(kind: str, number: int) -> Callable[[Toys], float]:
+def reloads(kind: str, number: int) -> Callable[[Toys], None]:
     """Return the scene in which beta's timers change while it takes over."""
 
-    def scene(toys: Toys) -> float:
+    def scene(toys: Toys) -> None:
         toys.start_master()
         daemon = toys.start("beta", wish={"reload_after": [kind, number]})
         daemon.wait_eligible()
         toys.cell.configure("beta", probe_timeout=0.6, window=4.8)
         toys.kill_pair("alpha")
         daemon.wait_told("daemon.reloaded", changed=1)
-        reloaded = time.monotonic()
         toys.wait_master(("beta",))
-        took = time.monotonic() - reloaded
         daemon.wait_state("active")
         beats = toys.beats()
         patiently(lambda: toys.beats() > beats + 5, LONG, "it stays", toys.story)
         toys.never_two()
         assert len(toys.pids("beta", "master")) == 1, toys.story()
         assert not (toys.cell.spool / "lock").exists(), toys.story()
-        return took
 
     return scene
 
 
+@pytest.mark.crowd
 @pytest.mark.parametrize("steps", groups(list(STEPS)))
 def test_a_reload_at_any_step_of_a_takeover_leaves_one_master(
     place: Path, steps: list[tuple[str, int]]

@@ -64,6 +64,7 @@ def test_a_killed_server_is_replaced_by_the_standby(torque: Torque) -> None:
     torque.begin()
     processes.kill(torque.masters("alpha"))
     torque.wait_master("beta")
+    wait_reign(torque, "beta")
     torque.never_two()
     assert outcome(torque, 1) == "died"
     assert torque.reigns() == [("1", "alpha"), ("2", "beta")]

@@ -141,8 +141,8 @@ class Host:
         """Kill everything that runs here, wait for its end, and collect what was ours."""
 
         def gone() -> bool:
-            # Asked again each time: a process may have been forking.
-            left = self.pids()
+            # Asked again each time: a process may have been forking, or one of ours not be in here yet.
+            left = self.pids() + [child.pid for child in self.children if child.poll() is None]
             processes.kill(left)
             return not left
 
