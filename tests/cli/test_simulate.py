@@ -19,8 +19,6 @@ from shadowd.sim.swarm import SeedResult
 
 TOP = Path(__file__).resolve().parents[2]
 QUICK = ("--seeds", "2", "--hours", "4", "--jobs", "1")
-# Covered elsewhere: following each line would only make the weather slow.
-pytestmark = pytest.mark.no_cover
 
 
 def made(seed: int, two: float, *verdicts: Verdict) -> SeedResult:

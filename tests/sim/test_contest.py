@@ -10,8 +10,7 @@ from shadowd.sim.rivals.replay import replay
 from shadowd.sim.swarm import run_seed
 from shadowd.sim.weather import Kind, Strike
 
-# Covered elsewhere: following each line would only make the weather slow.
-pytestmark = [pytest.mark.no_cover, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 TIMING = Timing().derived()
 ROWS = [(protocol, level) for protocol, levels in LEVELS.items() for level in levels]

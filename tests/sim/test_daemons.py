@@ -8,8 +8,7 @@ from shadowd.sim.daemon import Daemon, Light, Whole
 from shadowd.sim.host import SimHost
 from shadowd.sim.world import Line, World
 
-# Covered elsewhere: following each line would only make these stories slow.
-pytestmark = [pytest.mark.no_cover, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 ROUNDING = 0.001
 

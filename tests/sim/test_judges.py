@@ -11,9 +11,6 @@ from shadowd.sim.swarm import Day
 from shadowd.sim.weather import Kind, Strike
 from tests.sim.spoilt import Hasty, Jumpy, LongLease, Merciful, Overruling, Sleepy
 
-# Covered elsewhere: following each line would only make the days slow.
-pytestmark = pytest.mark.no_cover
-
 NOON = 4000.0
 
 

@@ -18,9 +18,6 @@ from shadowd.sim.swarm import HOSTS, SeedResult
 from shadowd.sim.twins import HOME, TwinsDay, settle
 from shadowd.sim.world import World
 
-# Covered elsewhere: following each line would only make the days slow.
-pytestmark = pytest.mark.no_cover
-
 HOURS = 8.0
 LATEST = 545.0
 """Seconds within which the rival's first attempt has come, and its probe of a frozen host."""

@@ -8,8 +8,7 @@ from tests.sim import stories
 from tests.sim.dropped import RULES
 from tests.sim.stories import HOURS, Story
 
-# Covered elsewhere: following each line would only make the days slow.
-pytestmark = [pytest.mark.no_cover, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 def live(story: Story, level: str = "guarded") -> SeedResult:

@@ -16,8 +16,6 @@ from shadowd.sim.rivals.sge_shadowd import SgeShadowd
 HOUR = 3_600.0
 LATEST = 480.0
 """Seconds after a death within which the first attempt comes, with the default intervals."""
-# Covered elsewhere: following each line would only make these stories slow.
-pytestmark = pytest.mark.no_cover
 
 
 def running(rival: SgeShadowd | None = None, hosts: str = "abc") -> RivalWorld:

@@ -8,8 +8,7 @@ from shadowd.sim.swarm import Day
 
 SEEDS = max(3, int(os.environ.get("SWARM_SEEDS", "300")) // 25)
 
-# Covered elsewhere: following each line would only make the days slow.
-pytestmark = [pytest.mark.no_cover, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 ROUNDING = 0.2
 """Each date is kept a millionth of a second late, and each look begins when the one before was answered: in a

@@ -11,9 +11,6 @@ import pytest
 
 from shadowd.sim.swarm import SeedResult, run_seed
 
-# Covered elsewhere: following each line would only make the days slow.
-pytestmark = pytest.mark.no_cover
-
 FIRST = int(os.environ.get("SWARM_FIRST", "1"))
 SEEDS = int(os.environ.get("SWARM_SEEDS", "300"))
 TOGETHER = 10

@@ -14,9 +14,6 @@ from shadowd.sim.rivals.torque_fcntl import TorqueFcntl
 HOUR = 3_600.0
 SOON = 20.0
 """Seconds in which a dead server is replaced, at the default timings."""
-# Covered elsewhere: following each line would only make these stories slow.
-pytestmark = pytest.mark.no_cover
-
 ALL = pytest.mark.parametrize("rival", [Torque, TorqueFcntl])
 
 
