@@ -9,6 +9,8 @@ from shadowd.sim.disk import FAILS, Op
 from shadowd.sim.machines import fencing_machines
 from shadowd.sim.world import World
 
+pytestmark = pytest.mark.long
+
 HOUR = 3_600.0
 TAKEOVER = 1_000.0
 either = pytest.mark.parametrize("fence", [FencePolicy.OPTIONAL, FencePolicy.REQUIRED])

@@ -18,6 +18,8 @@ from shadowd.sim.swarm import HOSTS, SeedResult
 from shadowd.sim.twins import HOME, TwinsDay, settle
 from shadowd.sim.world import World
 
+pytestmark = pytest.mark.long
+
 HOURS = 8.0
 LATEST = 545.0
 """Seconds within which the rival's first attempt has come, and its probe of a frozen host."""
