@@ -178,4 +178,4 @@ def cell(args: argparse.Namespace, environ: Mapping[str, str]) -> "LightCell":
 def _told(environ: Mapping[str, str], file: str, variables: tuple[str, ...]) -> str:
     """Return the variable that is set, or the file that exists; empty where neither."""
     found = next((name for name in variables if environ.get(name)), "")
-    return found or (file if os.path.exists(file) else "")  # noqa: PTH110
+    return found or (file if os.path.exists(file) else "")  # noqa: PTH110 - likewise

@@ -62,7 +62,7 @@ class LastGood:
             os.rename(new, file)  # noqa: PTH104 - pathlib would cost a call more than all of this
         except (OSError, ValueError):
             with suppress(OSError, ValueError):
-                os.unlink(new)  # noqa: PTH108
+                os.unlink(new)  # noqa: PTH108 - likewise
 
     def _file(self, servers: ServerList) -> str:
         key = crc32("\n".join([servers.protocol.kind, *map(str, servers.servers)]).encode())
@@ -73,8 +73,8 @@ class LastGood:
         if not self._directory:
             return False
         try:
-            if not os.path.isdir(self._directory):  # noqa: PTH112
-                os.mkdir(self._directory, 0o755 if os.geteuid() == 0 else 0o700)  # noqa: PTH102
+            if not os.path.isdir(self._directory):  # noqa: PTH112 - likewise
+                os.mkdir(self._directory, 0o755 if os.geteuid() == 0 else 0o700)  # noqa: PTH102 - likewise
             found = os.lstat(self._directory)
         except (OSError, ValueError):
             return False

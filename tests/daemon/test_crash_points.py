@@ -1,9 +1,9 @@
 """The daemon dies at every step of a takeover, and the cell has one master again.
 
 The claimant is killed with SIGKILL after each action of its bid, and after each system call by which an
-action changes a file. PROTOCOL.md promises: another shadow completes the takeover, one window later, plus one
-lease where the claimant may have launched; nobody deletes a file, and there are never two masters. Cells of
-one test run side by side, for they mostly wait.
+action changes a file. PROTOCOL.md promises: another shadow completes the takeover, nobody deletes a file, and
+there are never two masters. *When* it does is asked in virtual time (``tests/sim/test_takeover.py``). Cells
+of one test run side by side, for they mostly wait.
 """
 
 import time
@@ -66,7 +66,7 @@ def test_another_shadow_completes_what_a_dead_daemon_began(place: Path, steps: l
 
 
 def test_another_shadow_completes_what_a_dead_host_began(place: Path) -> None:
-    """Killed together with what it launched, the claimant is replaced one lease later."""
+    """Killed together with what it launched, the claimant is replaced by the other host."""
     scenes = {f"{kind} {n}": dies({"kill_after": [kind, n]}, with_its_host=True) for kind, n in LAUNCHED}
     side_by_side(place, scenes)
 
