@@ -144,7 +144,11 @@ class Beater(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts, finds and stops the pair on this host; recognises processes by epoch and nonce."""
+    """Starts, finds and stops the pair on this host; recognises processes by epoch and nonce.
+
+    A process carries the secret behind the nonce. A stop signals the known processes before it looks for
+    more.
+    """
 
     def launch(self, epoch: Epoch, nonce: str) -> Unknown | None:
         """Start the master program; None when it was executed (not when it is ready)."""

@@ -2,14 +2,8 @@
 
 Why it is not simply a child: sge_qmaster forks twice and its first process returns 0 whatever happens
 (GRIDENGINE.md), so its parent's end says nothing (PROTOCOL rule 12). Every process of an epoch is known by
-SHADOWD_EPOCH and SHADOWD_NONCE in its environment, which it hands down; SHADOWD_ROLE tells the two of the
-pair apart. *Named* is a process that we started ourselves, or one that bears the program's name.
-
-Which process is the master: the oldest living named one of its role. Where none is named, the oldest of
-its role; but only as long as the ones before it ended like a program that puts itself in the background,
-with status 0 and within five seconds. After any other end, what still lives is a stray: it counts as
-alive, and not as a master. So a helper that outlives its crashed master is no master, and a start script
-that leaves a program of another name behind is understood.
+the marks in its environment, which it hands down (``marks``); SHADOWD_ROLE tells the two of the pair apart.
+Who is known is held by a pidfd and can be signalled at once, without any look (``parts``: which one is it).
 
 How it ended: CLEAN only if the master itself was seen to exit with 0. If the last process that we knew
 was a middle one (ours, or leader of its session) then its descendants speak too, from their zombies, and
@@ -17,61 +11,41 @@ any failure among them counts. UNSEEN: it was no child of ours (an earlier daemo
 never was one.
 
 Limit: a program that forks into the background *and* writes over its own environment is not recognised;
-run such a one in the foreground. Refuses to signal anybody.
+run such a one in the foreground. Refuses to decide who is to end.
 """
 
 import os
+import signal
 import subprocess
+import threading
 import time
-from dataclasses import dataclass, field
 
-from shadowd.adapters import procfs, reaping
+from shadowd.adapters import marks, procfs, reaping
+from shadowd.adapters.marks import EPOCH, NONCE, ROLE
+from shadowd.adapters.parts import MASTER, SCHEDULER, Member, Part, age_of, exit_kind
 from shadowd.adapters.procfs import Process
 from shadowd.core.values import ExitKind, PairView
 
-CELL, EPOCH, NONCE, ROLE = "SHADOWD_CELL", "SHADOWD_EPOCH", "SHADOWD_NONCE", "SHADOWD_ROLE"
-MASTER, SCHEDULER = "master", "scheduler"
 _FORKING = 5.0
 _UNREST = 1.0
 """After each start and end every look walks: who was met inside fork or execve is another a moment later."""
 _MOST_MEMBERS = 100
 
 
-@dataclass(slots=True, eq=False)
-class Member:
-    """A process of the epoch, alive or ended, whose pidfd we hold until its end was dealt with."""
-
-    process: Process
-    role: str
-    pidfd: int
-    child: subprocess.Popen[bytes] | None = None
-    """Set for the process that we started ourselves."""
-    adopted: bool = False
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def age(self) -> tuple[int, int]:
-        """Sorts the oldest first."""
-        return _age(self.process)
-
-
-@dataclass(slots=True)
-class Part:
-    """The state of one of the pair."""
-
-    names: frozenset[str]
-    current: Member | None = None
-    settled: bool = False
-    """True once an end was not that of a program putting itself in the background."""
-    ended: ExitKind | None = None
-
-
 class Family:
-    """What is known of one epoch's processes; the caller serialises all calls."""
+    """What is known of one epoch's processes; the caller serialises all calls but ``signal``."""
 
-    def __init__(self, epoch: int, nonce: str, names: dict[str, frozenset[str]]) -> None:
+    def __init__(
+        self, epoch: int, nonce: str, names: dict[str, frozenset[str]], users: frozenset[int]
+    ) -> None:
         self._epoch = os.fsencode(str(epoch))
         self._nonce = nonce
+        self.users = users
+        """Whose processes may be of the epoch; grows when a master changes its user by itself."""
+        self.secret = ""
+        """What the processes carry; empty as long as nobody knows it."""
+        self._handles = threading.Lock()
+        """Held while a descriptor is used or given back, never while /proc is read."""
         self._parts = {role: Part(of) for role, of in names.items()}
         self._members: dict[tuple[int, str], Member] = {}
         self._began: int | None = None
@@ -85,23 +59,36 @@ class Family:
         """The processes that were alive at the last look."""
         return tuple(self._members.values())
 
+    def signal(self, number: signal.Signals, but: frozenset[int] = frozenset()) -> frozenset[int]:
+        """Signal every known process except these; return all that were. Any thread may, during a look too.
+
+        Nothing is read: neither a look that hangs nor anything that others run delays it.
+        """
+        with self._handles:
+            done = {
+                member.process.pid
+                for member in self._members.values()
+                if member.process.pid not in but and procfs.send_signal(member.pidfd, number)
+            }
+        return but | done
+
     def add_child(self, child: subprocess.Popen[bytes], role: str) -> Member:
         """Take in the program that was just started; it cannot be gone, for nobody else collects it."""
         found = procfs.process(child.pid)
         # Its name is still ours if it has not reached its own yet.
         started = found or Process(child.pid, "", "R", os.getpid(), child.pid, "0")
-        member = Member(started, role, os.pidfd_open(child.pid), child)
-        self._members[started.pid, started.start_token] = member
+        member = self._add(Member(started, role, os.pidfd_open(child.pid), child))
         part = self._parts.setdefault(role, Part(frozenset()))
         part.current, part.settled, part.ended = member, False, None
         self._restless_until = time.monotonic() + _UNREST
         self._began = min(int(started.start_token), self._began or int(started.start_token))
         return member
 
-    def adopt(self, pid: int, start_token: str) -> bool:
-        """Take in a process that does not carry our nonce as the master; False when it is gone.
+    def recall(self, pid: int, start_token: str, role: str = MASTER, *, told: bool = True) -> bool:
+        """Take in a process by its number and start; False when it is gone.
 
-        Its own children are not found by the nonce: what it starts in other processes is not ours to stop.
+        ``told``: it is the master, whatever its environment says. Its own children are not found by the mark
+        then: what an adopted master starts in other processes is not ours to stop.
         """
         found = procfs.process(pid)
         pidfd = procfs.open_pidfd(pid, start_token)
@@ -110,10 +97,10 @@ class Family:
         if (pid, start_token) in self._members:
             os.close(pidfd)
             return True
-        member = Member(found, MASTER, pidfd, adopted=True)
-        self._members[pid, start_token] = member
-        part = self._parts[MASTER]
-        part.current, part.settled, part.ended = member, True, None
+        member = self._add(Member(found, role, pidfd, told=told))
+        part = self._parts.setdefault(role, Part(frozenset()))
+        if told:
+            part.current, part.settled, part.ended = member, True, None
         return True
 
     @property
@@ -133,14 +120,17 @@ class Family:
     def _look(self) -> bool:
         # Who has ended is asked before the walk: all that they left behind is then met, alive or a zombie.
         dead = self._dead()
-        pids = procfs.processes_with(NONCE, self._nonce)
+        pids = marks.processes_of(self._nonce, self.users)
         if pids is None:
             return False
         self._untracked = sum(not self._meet(pid) for pid in pids)
         if dead:
             self._bury(dead, pids)
         for role, part in self._parts.items():
-            self._choose(role, part)
+            part.choose([member for member in self._members.values() if member.role == role])
+            if part.current is not None:
+                uid = procfs.owner(part.current.process.pid)
+                self.users |= {uid} if uid is not None else set()
         return True
 
     def doubt(self) -> PairView:
@@ -156,36 +146,46 @@ class Family:
         scheduler = self._parts.get(SCHEDULER)
         pid = master.current.process.pid if master.current else None
         return PairView(
-            master=_kind(master) or ExitKind.UNSEEN,
+            master=master.kind or ExitKind.UNSEEN,
             master_pid=pid,
-            scheduler=_kind(scheduler) if scheduler else None,
+            scheduler=scheduler.kind if scheduler else None,
             alive=len(self._members) + self._untracked,
             frozen=procfs.is_stopped(pid),
         )
 
     def close(self) -> None:
         """Give back all descriptors."""
-        for member in self._members.values():
+        for member in self.members:
+            self._drop(member)
+
+    def _add(self, member: Member) -> Member:
+        with self._handles:
+            self._members[member.process.pid, member.process.start_token] = member
+        return member
+
+    def _drop(self, member: Member) -> None:
+        with self._handles:
+            del self._members[member.process.pid, member.process.start_token]
             os.close(member.pidfd)
-        self._members.clear()
 
     def _meet(self, pid: int) -> bool:
         """Take in a process of our nonce; False for one that is counted only."""
         found = procfs.process(pid)
         if found is None or not found.alive or (pid, found.start_token) in self._members:
             return True
-        marks = procfs.environment(pid) or {}
-        if marks.get(EPOCH.encode()) != self._epoch:
+        carried = marks.of_process(pid, self._nonce, self.users) or {}
+        if carried.get(EPOCH.encode()) != self._epoch:
             return True
         if len(self._members) >= _MOST_MEMBERS:
             return False
         pidfd = procfs.open_pidfd(pid, found.start_token)
         if pidfd is None:
             return True
-        role = os.fsdecode(marks.get(ROLE.encode(), b""))
+        self.secret = os.fsdecode(carried[NONCE.encode()])
+        role = os.fsdecode(carried.get(ROLE.encode(), b""))
         if role == SCHEDULER:
             self._parts.setdefault(SCHEDULER, Part(frozenset()))
-        self._members[pid, found.start_token] = Member(found, role, pidfd)
+        self._add(Member(found, role, pidfd))
         return True
 
     def _dead(self) -> list[Member]:
@@ -198,7 +198,7 @@ class Family:
         us, sessions, names = os.getpid(), self._sessions(), self._names(dead)
         strangers = [
             process
-            for process in procfs.table()
+            for process in procfs.table(self.users)
             if (process.ppid == us or process.session in sessions)
             and (process.pid, process.start_token) not in self._members
         ]
@@ -216,16 +216,14 @@ class Family:
             reaping.take(zombie)
         for member in sorted(dead, key=lambda member: member.age):
             self._record(member, heirs)
-            os.close(member.pidfd)
-            del self._members[member.process.pid, member.process.start_token]
+            self._drop(member)
 
     def _missed(self, process: Process, listed: tuple[int, ...]) -> bool:
         """Tell whether a process was forked after the listing, and is one of ours or dead by now."""
         if not process.alive or process.pid in listed:
             return False
-        marks = procfs.environment(process.pid)
-        if marks:
-            return marks.get(NONCE.encode()) == os.fsencode(self._nonce)
+        if marks.of_process(process.pid, self._nonce, self.users):
+            return True
         now = procfs.process(process.pid)
         return now is None or now.leaving or not now.alive
 
@@ -244,18 +242,10 @@ class Family:
         leads = last is not None and last.session == member.process.pid
         statuses = [status]
         if status == 0 and brief and (leads or member.child is not None):
-            statuses += [end for heir, end in heirs if end is not None and _age(heir) >= member.age]
+            statuses += [end for heir, end in heirs if end is not None and age_of(heir) >= member.age]
         part.current = None
-        part.ended = _exit_kind(statuses)
+        part.ended = exit_kind(statuses)
         part.settled = not (brief and status == 0)
-
-    def _choose(self, role: str, part: Part) -> None:
-        living = sorted((m for m in self._members.values() if m.role == role), key=lambda member: member.age)
-        named = [member for member in living if _named(member, part.names)]
-        if part.current in named:
-            return
-        candidates = named or ([] if part.settled else living)
-        part.current = candidates[0] if candidates else None
 
     def _sessions(self) -> frozenset[int]:
         """Return the sessions of members, read now: a middle process makes its own after we met it."""
@@ -272,29 +262,3 @@ class Family:
     def _resembles(self, process: Process, names: frozenset[str]) -> bool:
         began = self._began
         return began is not None and int(process.start_token) >= began and process.comm in names
-
-
-def _age(process: Process) -> tuple[int, int]:
-    return int(process.start_token), process.pid
-
-
-def _kind(part: Part) -> ExitKind | None:
-    return ExitKind.RUNNING if part.current else part.ended
-
-
-def _exit_kind(statuses: list[int | None]) -> ExitKind:
-    if any(statuses):
-        return ExitKind.FAILED
-    return ExitKind.UNSEEN if None in statuses else ExitKind.CLEAN
-
-
-def _named(member: Member, names: frozenset[str]) -> bool:
-    """Tell whether it bears one of the names now: the kernel's, or that of a script it runs.
-
-    Asked anew at each look: a helper bears its master's name until its execve.
-    """
-    if member.child is not None or member.adopted:
-        return True
-    found = procfs.process(member.process.pid)
-    words = (found.comm, *procfs.arguments(found.pid)[:2]) if found else ()
-    return any(procfs.comm_of(word) in names for word in words)

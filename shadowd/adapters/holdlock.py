@@ -1,6 +1,6 @@
 """Takes TORQUE's ``server.lock`` and becomes the server: run as a program by the launcher, with no package.
 
-``python -I -S holdlock.py fcntl|lease LOCK STATE HOST COMMAND...``, with epoch and nonce in the environment.
+``python -I -S holdlock.py fcntl|lease LOCK STATE HOST COMMAND...``, with epoch and secret in the environment.
 
 Why the server's own process holds the lock: it is gone with that process, whatever ends it, and a
 ``pbs_server --ha`` that waits for it is then free to start, as ours is. An fcntl lock survives execve(2) and
@@ -9,7 +9,8 @@ does, it has it already. One that closes all it inherited lets go for the moment
 is quicker, ours ends, and its guard writes so.
 
 What is written (TORQUE.md, "Later releases"): ``server.lock`` holds the session id. ``STATE/server.session``
-says which epoch that session is, so that every host knows a server of ours from another.
+says which epoch that session is, so that every host knows a server of ours from another. Everybody may read
+that record, so it holds the nonce, as the claim does, and not the secret behind it (``marks``).
 
 The file is locked with either method, for a ``pbs_server`` without ``--ha`` locks it too. Is it held by a
 server that the record names and whose epoch nobody closed, then that one is deposed and stands still: claims
@@ -28,6 +29,7 @@ an event.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import sys
@@ -51,7 +53,8 @@ class HeldError(Exception):
 
 def main(method: str, lock: str, state: str, host: str, *command: str) -> None:
     """Take the lock by this method, write whose it is, and run the command in place of this program."""
-    epoch, nonce = int(os.environ["SHADOWD_EPOCH"]), os.environ["SHADOWD_NONCE"]
+    epoch = int(os.environ["SHADOWD_EPOCH"])
+    nonce = hashlib.sha256(os.environ["SHADOWD_NONCE"].encode()).hexdigest()
     record = {"format": 1, "epoch": epoch, "nonce": nonce, "host": host, "session": os.getsid(0)}
     if method == "lease":
         await_turn(lock, state)

@@ -11,10 +11,10 @@ boot id: a made-up one would turn every restart of the daemon into a reboot, and
 
 import os
 import re
-import secrets
 from pathlib import Path
 
 from shadowd.adapters import procfs
+from shadowd.adapters.marks import Secrets
 from shadowd.core.values import Host
 from shadowd.errors import CellError
 
@@ -22,7 +22,6 @@ MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{7,63}")
 _LIMIT = 128
-_NONCE_BYTES = 16
 
 
 class SystemIdentity:
@@ -38,6 +37,7 @@ class SystemIdentity:
     ) -> None:
         self.cell = cell
         self.host = host
+        self.secrets = Secrets()
         self.machine_id = _machine_id(machine_ids)
         self.boot_id = read_boot_id(boot_id)
         self.pid = 0
@@ -57,8 +57,8 @@ class SystemIdentity:
         self.start_token = me.start_token
 
     def nonce(self) -> str:
-        """Return a fresh random word of 32 hexadecimal digits."""
-        return secrets.token_hex(_NONCE_BYTES)
+        """Return a fresh nonce, whose secret a process of this epoch carries (``marks``)."""
+        return self.secrets.draw()
 
 
 def _machine_id(paths: tuple[Path, ...]) -> str:

@@ -1,9 +1,9 @@
-"""What one life of the daemon leaves to the next on the same host: a lease, and a master it adopted.
+"""What one life of the daemon leaves to the next on the same host: records in local files, above all a lease.
 
 Why files of this host: a daemon that starts anew must know until when its master may live *before* it
-touches the shared directory, which may hang (PROTOCOL rule 9), and an adopted master carries no epoch in
-its environment (rule 13). Both lie in the runtime directory, count for one boot only, and prove nothing:
-a record that is missing, torn or of another boot is none, and the rules say what follows from none.
+touches the shared directory, which may hang (PROTOCOL rule 9). ``processrecord`` keeps which processes are
+that master's. Both lie in the runtime directory, count for one boot only, and prove nothing: a record that
+is missing, torn or of another boot is none, and the rules say what follows from none.
 
 Refuses to judge whether a lease is over.
 """
@@ -22,19 +22,9 @@ from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 _FORMAT: Final = 1
-_LIMIT: Final = 4096
+_LIMIT: Final = 16_384
 _LONGEST: Final = 10.0**9
 """Seconds; more is no time that any clock of a host will show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """A master that no claim started, and the epoch that it was given."""
-
-    epoch: int
-    nonce: str
-    pid: int
-    start_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +97,6 @@ def read_place(keeper: Keeper) -> BeatPlace | None:
             return BeatPlace(Path(path), None)
         case {"heartbeat": str(path), "user": [_, _, *_] as ids} if all(type(each) is int for each in ids):
             return BeatPlace(Path(path), FileUser(ids[0], ids[1], tuple(ids[2:])))
-        case _:
-            return None
-
-
-def write_adopted(keeper: Keeper, adopted: Adopted) -> Unknown | None:
-    """Keep which process was adopted."""
-    pid, token = adopted.pid, adopted.start_token
-    return keeper.write({"epoch": adopted.epoch, "nonce": adopted.nonce, "pid": pid, "start_token": token})
-
-
-def read_adopted(keeper: Keeper) -> Adopted | None:
-    """Return the process that was adopted in this boot, if any."""
-    match keeper.read():
-        case {"epoch": int(epoch), "nonce": str(nonce), "pid": int(pid), "start_token": str(token)}:
-            return Adopted(epoch, nonce, pid, token) if _is_epoch(epoch) and pid > 0 else None
         case _:
             return None
 

@@ -1,15 +1,17 @@
 """Starts the pair on this host, and finds and stops what an epoch started (port ``Launcher``).
 
-Why an epoch and a nonce in the environment: they are handed down to every process of the epoch, survive
-this daemon's restart, and belong to nobody else (PROTOCOL rules 8, 12, 14). ``family`` knows how the
+Why marks in the environment: they are handed down to every process of the epoch, survive this daemon's
+restart, and nobody else can make them (PROTOCOL rules 8, 12, 14; ``marks``). ``family`` knows how the
 processes of one epoch belong together; this module executes, keeps the families, and kills.
 
 ``launch`` answers whether the program was *executed*. Whether it is a master is for others to see in the
 cell's files: its exit status means nothing (GRIDENGINE.md, "What sge_qmaster does").
 
 Stopping is SIGKILL only (PROTOCOL rule 11): a clean exit of a superseded master would leave the mark of a
-regular shutdown. The program's output goes to a local log; one that cannot be opened is no reason to be
-without a master. Refuses a shell, and to start anything with a thread's borrowed file rights.
+regular shutdown. The known processes are signalled first, by their pidfds: this daemon's own, or those that
+an earlier one kept on this host (``processrecord``). Only then the process table is looked through for
+strays. So a stop takes no longer because of what else runs here. Refuses to start anything with a thread's
+borrowed file rights.
 """
 
 import contextlib
@@ -19,36 +21,23 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from shadowd.adapters import procfs, user
+from shadowd.adapters import marks, procfs, user
 from shadowd.adapters.deathwatch import DeathWatch
-from shadowd.adapters.family import CELL, EPOCH, MASTER, NONCE, ROLE, SCHEDULER, Family
-from shadowd.adapters.kept import Adopted, Keeper, read_adopted, write_adopted
-from shadowd.adapters.pairlog import open_log
+from shadowd.adapters.execution import Program, execute, not_executed
+from shadowd.adapters.family import Family
+from shadowd.adapters.kept import Keeper
+from shadowd.adapters.marks import CELL, EPOCH, NONCE, ROLE
+from shadowd.adapters.parts import MASTER, SCHEDULER, Member
+from shadowd.adapters.processrecord import KeptProcess, KeptProcesses, read_processes, write_processes
 from shadowd.adapters.reaping import Leftovers
 from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
-from shadowd.errors import CellError
 
 _STOP_LIMIT = 2.0
 _SETTLE = 0.02
 """Between two looks that must agree that nothing is left: a process may be inside fork or execve."""
 _ROLES = (MASTER, SCHEDULER)
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """One of the pair, and what it is started with."""
-
-    argv: tuple[str, ...]
-    cwd: str | None = None
-    """None: the root directory."""
-    user: str | None = None
-    """None: as the daemon. Ignored where the daemon is not root."""
-    umask: int = 0o022
-    name: str = ""
-    """The program that the first one becomes, where that is not the one that stays."""
 
 
 class PairLauncher:
@@ -62,9 +51,12 @@ class PairLauncher:
         log_path: Path | None,
         on_end: Callable[[], None],
         *,
-        adopted: Keeper,
+        kept: Keeper,
         resident: Callable[[], int | None],
+        users: frozenset[int],
+        secret_of: Callable[[str], str | None],
     ) -> None:
+        """``users``: ids that a master may run as. ``secret_of``: what a process of this nonce carries."""
         if not 1 <= len(programs) <= len(_ROLES) or not all(program.argv for program in programs):
             raise ValueError("a pair is a master and at most one scheduler, each with its program")
         self._cell = cell
@@ -72,7 +64,10 @@ class PairLauncher:
         self._environment = dict(environment)
         self._log_path = log_path
         self._families: dict[tuple[int, str], Family] = {}
-        self._adopted = adopted
+        self._kept = kept
+        self._last_kept: KeptProcesses | None = None
+        self._users = users
+        self._secret_of = secret_of
         self._resident = resident
         """Finds a master that no claim started: asked once more before such a one is touched."""
         self._leftovers = Leftovers()
@@ -89,50 +84,54 @@ class PairLauncher:
         return self._start(SCHEDULER, epoch, nonce) if SCHEDULER in self._programs else None
 
     def inspect(self, epoch: Epoch, nonce: str) -> PairView:
-        """Look for the epoch's processes: one system call while all known ones live, else all of /proc.
+        """Look for the epoch's processes: one system call while all known ones live, else through /proc.
 
         RUNNING: a live process is the master. CLEAN, FAILED: it ended, and we collected its status. UNSEEN
         with ``alive`` 0: this host runs nothing of the epoch, and nobody saw an end. Where /proc cannot be
         read, what is not known to have ended counts as running, and never is nothing left: a guard must
         neither stop its master nor write its death for want of a descriptor.
         """
-        with self._lock:
-            family = self._families.get((epoch, nonce))
-            if family is not None and family.unchanged:
-                return family.view()
-            family = family or self._new(epoch, nonce)
-            with user.own_identity():
-                return self._look(epoch, nonce, family)
+        with self._lock, user.own_identity():
+            family = self._family(epoch, nonce)
+            return family.view() if family.unchanged else self._look(epoch, nonce, family)
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:
         """Kill every process of the epoch, strays and stopped ones too; at most 2 s."""
+        known = self._families.get((epoch, nonce))
+        if known is not None:
+            known.signal(signal.SIGKILL)  # before the lock, which a look that hangs may hold
         with self._lock, user.own_identity():
-            family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
+            family = self._family(epoch, nonce)
             ends = time.monotonic() + _STOP_LIMIT
-            _kill(family)  # before the look: reading another process's environment may hang with it
+            family.signal(signal.SIGKILL)
             view = self._look(epoch, nonce, family)
             while view.alive and time.monotonic() < ends:
-                _kill(family)
+                family.signal(signal.SIGKILL)
                 procfs.wait_pidfds([member.pidfd for member in family.members], _SETTLE)
                 view = self._look(epoch, nonce, family)
             return view
 
-    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
-        """Send SIGTERM to every process of the epoch, and look; whoever asks waits for the end."""
+    def stop_known(self, epoch: Epoch, nonce: str) -> bool:
+        """Kill the processes that are known without a look; False where there are none. Reads one record."""
         with self._lock, user.own_identity():
-            family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
+            return bool(self._family(epoch, nonce).signal(signal.SIGKILL))
+
+    def terminate(self, epoch: Epoch, nonce: str) -> PairView:
+        """Send SIGTERM to every process of the epoch, once, and look; whoever asks waits for the end."""
+        with self._lock, user.own_identity():
+            family = self._family(epoch, nonce)
+            told = family.signal(signal.SIGTERM)
             view = self._look(epoch, nonce, family)
-            for member in family.members:
-                procfs.send_signal(member.pidfd, signal.SIGTERM)
+            family.signal(signal.SIGTERM, but=told)
             return view
 
     def adopt(self, epoch: Epoch, nonce: str, pid: int) -> PairView:
         """Count the resident master as the master of this epoch, also for the daemon after this one."""
         with self._lock, user.own_identity():
             found = procfs.process(pid)
+            family = self._family(epoch, nonce)
             if found is not None and self._resident() == pid:
-                write_adopted(self._adopted, Adopted(epoch, nonce, pid, found.start_token))
-            family = self._families.get((epoch, nonce)) or self._new(epoch, nonce)
+                family.recall(pid, found.start_token)
             return self._look(epoch, nonce, family)
 
     def stop_stray(self, pid: int) -> bool:
@@ -157,12 +156,21 @@ class PairLauncher:
                 family.close()
             self._families.clear()
 
-    def _new(self, epoch: Epoch, nonce: str) -> Family:
+    def _family(self, epoch: Epoch, nonce: str) -> Family:
+        """Return what is known of an epoch: by this daemon, or by the one before it."""
+        known = self._families.get((epoch, nonce))
+        if known is not None:
+            return known
         names = {role: frozenset({procfs.comm_of(p.name or p.argv[0])}) for role, p in self._programs.items()}
-        family = Family(epoch, nonce, names)
-        adopted = read_adopted(self._adopted)
-        if adopted is not None and (adopted.epoch, adopted.nonce) == (epoch, nonce):
-            family.adopt(adopted.pid, adopted.start_token)
+        kept = read_processes(self._kept)
+        if kept is None or (kept.epoch, kept.nonce) != (epoch, nonce):
+            return Family(epoch, nonce, names, self._users)
+        family = Family(epoch, nonce, names, self._users | {*kept.users})
+        family.secret = kept.secret
+        for one in kept.processes:
+            family.recall(one.pid, one.start_token, one.role, told=one.known)
+        if family.members:
+            self._families[epoch, nonce] = family
         return family
 
     def _look(self, epoch: Epoch, nonce: str, family: Family) -> PairView:
@@ -179,15 +187,23 @@ class PairLauncher:
             self._families[epoch, nonce] = family
         for member in family.members:
             self._guard(member.process, member.pidfd)
-            if member.process.pid == view.master_pid:
-                self._keep_unmarked(epoch, nonce, member.process)
+        self._keep(epoch, nonce, family, view.master_pid)
         return view
 
-    def _keep_unmarked(self, epoch: Epoch, nonce: str, master: procfs.Process) -> None:
-        """Keep which process it is for the next daemon, if it wrote over its environment (with its title)."""
-        marks = procfs.environment(master.pid)
-        if marks is not None and marks.get(NONCE.encode()) != nonce.encode():
-            write_adopted(self._adopted, Adopted(epoch, nonce, master.pid, master.start_token))
+    def _keep(self, epoch: Epoch, nonce: str, family: Family, master: int | None) -> None:
+        """Keep who lives, for the enforcer and for the next daemon; written when it changed."""
+        if not family.members:
+            return
+        now = KeptProcesses(
+            epoch,
+            nonce,
+            family.secret,
+            tuple(sorted(family.users)),
+            tuple(_kept(member, nonce, is_master=member.process.pid == master) for member in family.members),
+        )
+        # A record that could not be written costs the next stop a look through /proc.
+        if now != self._last_kept and write_processes(self._kept, now) is None:
+            self._last_kept = now
 
     def _guard(self, process: procfs.Process, pidfd: int) -> None:
         key = (process.pid, process.start_token)
@@ -203,10 +219,15 @@ class PairLauncher:
             self._tidy()
             # Before the start: a middle process must not find another parent than us.
             procfs.become_subreaper()
-            child = self._execute(self._programs[role], self._marks(role, epoch, nonce))
+            family = self._family(epoch, nonce)
+            secret = self._secret(family, nonce)
+            if not secret:
+                detail = f"an earlier daemon started epoch {epoch}, and its mark is not known any more"
+                return Unknown(Problem.MISSING, str(self._kept.path), detail)
+            child = execute(self._programs[role], self._marks(role, epoch, secret), self._log_path)
             if isinstance(child, Unknown):
                 return child
-            family = self._families.setdefault((epoch, nonce), self._new(epoch, nonce))
+            self._families[epoch, nonce] = family
             try:
                 member = family.add_child(child, role)
             except OSError as error:
@@ -214,8 +235,9 @@ class PairLauncher:
                 child.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(_STOP_LIMIT)
-                return _not_executed(self._programs[role], error)
+                return not_executed(self._programs[role], error)
             self._guard(member.process, member.pidfd)
+            self._keep(epoch, nonce, family, None)
         return None
 
     def _tidy(self) -> None:
@@ -231,57 +253,19 @@ class PairLauncher:
         }
         self._watched &= living
 
-    def _marks(self, role: str, epoch: Epoch, nonce: str) -> dict[str, str]:
-        marks = {CELL: self._cell, EPOCH: str(epoch), NONCE: nonce, ROLE: role}
-        return self._environment | marks
+    def _secret(self, family: Family, nonce: str) -> str:
+        """Return what a process of this epoch carries; empty where an earlier daemon drew it and is gone."""
+        if not family.secret:
+            family.secret = nonce if marks.plain(nonce) else self._secret_of(nonce) or ""
+        return family.secret
 
-    def _execute(self, program: Program, environment: dict[str, str]) -> subprocess.Popen[bytes] | Unknown:
-        log = open_log(self._log_path)
-        # A blocked signal is handed down through execve, and worker threads may block what a master needs.
-        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        try:
-            ids = _ids(program)
-            return subprocess.Popen(
-                program.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=program.cwd or "/",
-                env=environment,
-                start_new_session=True,
-                umask=program.umask,
-                user=ids.uid if ids else None,
-                group=ids.gid if ids else None,
-                extra_groups=ids.groups if ids else None,
-            )
-        except CellError as error:
-            return Unknown(Problem.MISSING, error.subject, error.reason)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            return _not_executed(program, error)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            if log >= 0:
-                os.close(log)
+    def _marks(self, role: str, epoch: Epoch, secret: str) -> dict[str, str]:
+        # In front, for only so much of an environment is read.
+        marked = {CELL: self._cell, EPOCH: str(epoch), NONCE: secret, ROLE: role}
+        return marked | {key: value for key, value in self._environment.items() if key not in marked}
 
 
-def _ids(program: Program) -> user.FileUser | None:
-    if program.user is None or os.geteuid() != 0:
-        return None
-    return user.lookup(program.user)
-
-
-def _not_executed(program: Program, error: Exception) -> Unknown:
-    """Say which path and why; ``subprocess`` names the directory where that is the trouble."""
-    path = str(getattr(error, "filename", None) or program.argv[0])
-    reason = getattr(error, "strerror", None) or str(error)
-    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return Unknown(
-        Problem.MISSING if missing else Problem.UNREADABLE,
-        path,
-        f"{path} was not started: {reason}",
-    )
-
-
-def _kill(family: Family) -> None:
-    for member in family.members:
-        procfs.send_signal(member.pidfd, signal.SIGKILL)
+def _kept(member: Member, nonce: str, *, is_master: bool) -> KeptProcess:
+    process = member.process
+    told = member.told or (is_master and marks.is_lost(process.pid, nonce))
+    return KeptProcess(process.pid, process.start_token, member.role, told)

@@ -4,6 +4,11 @@ Why handles: a pid is a number that the kernel gives away again. A *start token*
 /proc/PID/stat) together with the pid names one process for good, and a pidfd opened under it stays with
 that process. No signal is sent here in any other way.
 
+Whose a process is says ``stat`` of its directory: the effective user, also where the kernel shows its files
+as root's (a process that changed its user, proc(5)). That costs a microsecond and cannot hang, while reading
+what lies in the memory of a process (environment, arguments) may: the memory is the process's own, and may be
+mapped from a file system that its user serves. So nothing is read of a process before its user is known.
+
 A zombie is not alive: it has a pid and a parent, but no environment, no lock and no socket. All reads are
 bounded. Whatever /proc says is a value; an ``OSError`` is raised only where this process has run out of
 descriptors or memory, because "not found" would then be a lie about somebody who may well be alive.
@@ -24,7 +29,8 @@ PROC = Path("/proc")
 DEAD = frozenset("ZXx")
 _STAT_LIMIT = 4096
 _CMDLINE_LIMIT = 64 * 1024
-_ENVIRON_LIMIT = 4 * 1024 * 1024
+_STATUS_LIMIT = 4096
+_MOST_CANDIDATES = 32_768
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _COMM_LENGTH = 15
@@ -86,16 +92,42 @@ def arguments(pid: int, proc: Path = PROC) -> tuple[str, ...]:
     return tuple(os.fsdecode(word) for word in data.rstrip(b"\0").split(b"\0")) if data else ()
 
 
-def environment(pid: int, proc: Path = PROC) -> dict[bytes, bytes] | None:
+def environment(pid: int, limit: int, proc: Path = PROC) -> dict[bytes, bytes] | None:
     """Return the environment as the process was started with it; None where it cannot be read.
 
-    Empty for a zombie, for a kernel thread, and for a moment within execve(2).
+    Empty for a zombie, for a kernel thread, and for a moment within execve(2). ``limit``: bytes to read.
     """
-    data = read_some(proc / str(pid) / "environ", _ENVIRON_LIMIT)
+    data = read_some(proc / str(pid) / "environ", limit)
     if data is None:
         return None
     pairs = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
     return {name: value for name, _, value in pairs}
+
+
+def owner(pid: int, proc: Path = PROC) -> int | None:
+    """Return the effective user id of a process, a zombie's too; None when there is no such process."""
+    try:
+        return os.stat(f"{proc}/{pid}").st_uid  # noqa: PTH116 - thousands of times a walk
+    except OSError as error:
+        _raise_if_exhausted(error)
+        return None
+
+
+def user_ids(pid: int, proc: Path = PROC) -> frozenset[int]:
+    """Return its real, effective, saved and file-system user ids; none where there is no such process."""
+    for line in (read_some(proc / str(pid) / "status", _STATUS_LIMIT) or b"").split(b"\n"):
+        if line.startswith(b"Uid:"):
+            return frozenset(int(word) for word in line.split()[1:] if word.isdigit())
+    return frozenset()
+
+
+def is_child(pid: int) -> bool:
+    """Tell whether a process, alive or a zombie, is a child of ours: one system call, no file."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return False
+    return True
 
 
 def pids(proc: Path = PROC) -> Iterator[int] | None:
@@ -109,28 +141,21 @@ def pids(proc: Path = PROC) -> Iterator[int] | None:
     return (int(name) for name in names if name.isdigit())
 
 
-def processes_with(key: str, value: str, proc: Path = PROC) -> tuple[int, ...] | None:
-    """Return the pids whose environment holds ``key=value``; None where nobody could look.
+def candidates(users: frozenset[int], proc: Path = PROC) -> tuple[int, ...] | None:
+    """Return the pids of processes of these users, and of our children; None where nobody could look.
 
-    The calling process is left out: a daemon started by its own master inherits the mark and must not
-    stop itself.
+    Nothing is read of anybody else's. More than 32,768 are no answer either: to look would take seconds.
     """
     found = pids(proc)
     if found is None:
         return None
-    mark = os.fsencode(f"\0{key}={value}\0")
-    us = os.getpid()
-    return tuple(pid for pid in found if pid != us and _marked(proc / str(pid), mark))
+    known = tuple(pid for pid in found if owner(pid, proc) in users or is_child(pid))
+    return known if len(known) <= _MOST_CANDIDATES else None
 
 
-def _marked(folder: Path, mark: bytes) -> bool:
-    data = read_some(folder / "environ", _ENVIRON_LIMIT)
-    return bool(data) and mark in b"\0" + (data or b"") + b"\0"
-
-
-def table(proc: Path = PROC) -> tuple[Process, ...]:
-    """Return all processes, zombies too, that were there during the whole walk."""
-    known = (process(pid, proc) for pid in pids(proc) or ())
+def table(users: frozenset[int], proc: Path = PROC) -> tuple[Process, ...]:
+    """Return the processes of these users and our children, zombies too, that were there all the time."""
+    known = (process(pid, proc) for pid in candidates(users, proc) or ())
     return tuple(found for found in known if found)
 
 
@@ -142,8 +167,8 @@ def zombie_children(proc: Path = PROC) -> tuple[Process, ...]:
             return ()
     except ChildProcessError:
         return ()
-    us = os.getpid()
-    return tuple(found for found in table(proc) if found.ppid == us and not found.alive)
+    known = (process(pid, proc) for pid in pids(proc) or () if is_child(pid))
+    return tuple(found for found in known if found and not found.alive)
 
 
 def read_some(path: Path, limit: int) -> bytes | None:

@@ -5,12 +5,13 @@ not be started, and the guard adopts it (PROTOCOL rule 13). The only address is 
 which lies on the shared directory, stays after a clean stop, and names a process *of whichever host
 wrote it last*. So the number alone proves nothing, and a process counts only like this:
 
-1. it lives (no zombie) and bears the master's program name;
+1. it lives (no zombie), bears the master's program name, and runs as nobody but a user that a master may
+   run as: in all its user ids, because anybody may run a program that changes its user under any name;
 2. it is in this daemon's network: two hosts that share a process table are two hosts;
 3. it is of this cell: its environment names SGE_ROOT and SGE_CELL, or it works in the spool directory
    (sge_qmaster changes to it). Where neither can be read (the master dropped its privileges and we
    have none), ``act_qmaster`` must name this host;
-4. its environment does not carry the nonce of an epoch.
+4. its environment does not carry the mark of an epoch.
 
 Both mistakes cost: a stranger taken for ours would be stopped as an intruder, ours overlooked would get
 a rival. Rule 3 errs towards "ours" only where act_qmaster agrees, because the answer then merely keeps
@@ -23,16 +24,17 @@ that no pid file names is found by the probe and by its heartbeat.
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from shadowd.adapters import marks, procfs
 from shadowd.adapters.reading import read_small
 from shadowd.core.values import Unknown
 
 _PID = re.compile(rb"\s*0*([1-9][0-9]{0,9})\s*")
 _PID_LIMIT = 64
 _STAT_LIMIT = 4096
-_ENVIRON_LIMIT = 4 * 1024 * 1024
+_ENVIRON_LIMIT = 1024 * 1024
 _COMM_LENGTH = 15  # proc(5): longer names are cut
 _DEAD = frozenset({b"Z", b"X", b"x"})
 
@@ -46,8 +48,9 @@ class ResidentSearch:
     program: str = "sge_qmaster"
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that a master of this cell carries, with their values: SGE_ROOT, SGE_CELL."""
-    nonce_variable: str = "SHADOWD_NONCE"
-    proc: Path = Path("/proc")
+    users: frozenset[int] = field(default_factory=marks.users_of)
+    """Ids that a master of this cell may run as."""
+    proc: Path = procfs.PROC
 
     def find(self, active_is_us: Callable[[], bool]) -> int | None:
         """Return its pid, or None; ``active_is_us`` is asked only where nothing better is to be had."""
@@ -55,10 +58,10 @@ class ResidentSearch:
         if pid is None:
             return None
         process = self.proc / str(pid)
-        if not self._is_master(process) or self._elsewhere(process):
+        if not self._is_master(process) or not self._may(pid) or self._elsewhere(process):
             return None
-        variables = self._variables(process)
-        if variables is not None and self.nonce_variable.encode() in variables:
+        variables = self._variables(pid)
+        if variables is not None and marks.NONCE.encode() in variables:
             return None
         ours = self._of_this_cell(process, variables)
         if ours is None:
@@ -71,6 +74,13 @@ class ResidentSearch:
             return None
         match = _PID.fullmatch(data)
         return int(match[1]) if match else None
+
+    def _may(self, pid: int) -> bool:
+        try:
+            ids = procfs.user_ids(pid, self.proc)
+        except OSError:  # out of descriptors or memory for the moment
+            return False
+        return bool(ids) and ids <= self.users
 
     def _is_master(self, process: Path) -> bool:
         data = read_small(process / "stat", _STAT_LIMIT)
@@ -95,12 +105,11 @@ class ResidentSearch:
         except OSError:
             return False
 
-    def _variables(self, process: Path) -> dict[bytes, bytes] | None:
-        data = read_small(process / "environ", _ENVIRON_LIMIT)
-        if isinstance(data, Unknown) or not data:
+    def _variables(self, pid: int) -> dict[bytes, bytes] | None:
+        try:
+            return procfs.environment(pid, _ENVIRON_LIMIT, self.proc) or None
+        except OSError:  # out of descriptors or memory for the moment
             return None
-        pairs = (entry.partition(b"=") for entry in data.split(b"\0"))
-        return {name: value for name, _, value in pairs}
 
     def _of_this_cell(self, process: Path, variables: dict[bytes, bytes] | None) -> bool | None:
         """Return None where the process can neither be shown to be ours nor to be another's."""

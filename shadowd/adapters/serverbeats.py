@@ -7,7 +7,7 @@ writing, so that over NFSv4 a reader that died cannot hold a refresh up, and wit
 "The delegation trap").
 
 A server that puts itself into the background writes another session into the lock than the one that took it;
-its processes are known by their nonce, so the record follows. Refuses to touch a lock in which another
+its processes are known by their mark, so the record follows. Refuses to touch a lock in which another
 server is written.
 """
 
@@ -83,7 +83,7 @@ class ServerBeats:
 
     def _follow(self, session: Session, content: str) -> None:
         """Correct the record where another process of the same server wrote itself into the lock."""
-        if session.runs(content):
+        if session.runs(content, self._lock.users):
             with suppress(OSError):
                 self._lock.record(session, content, self._lock.path.stat().st_ino)
 

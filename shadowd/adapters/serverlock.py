@@ -16,13 +16,12 @@ import fcntl
 import json
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from shadowd.adapters import procfs, user
+from shadowd.adapters import marks, procfs, user
 from shadowd.adapters.claimnames import notice_name
-from shadowd.adapters.family import NONCE
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
 from shadowd.adapters.records import MAX_EPOCH, parse_object
@@ -51,17 +50,18 @@ class Session:
         """Return what it wrote into the lock."""
         return self.contents[0]
 
-    def is_written(self, content: str) -> bool:
-        """Tell whether this is what a process of that server wrote into the lock."""
-        return content in self.contents or self.runs(content)
+    def is_written(self, content: str, users: frozenset[int]) -> bool:
+        """Tell whether a process of that server, which runs as one of these users, wrote this."""
+        return content in self.contents or self.runs(content, users)
 
-    def runs(self, content: str) -> bool:
+    def runs(self, content: str, users: frozenset[int]) -> bool:
         """Tell whether the process of this number, on this host, is one of that server."""
         if not content.isdecimal() or len(content) > _LONGEST_PID:
             return False
         with user.own_identity():
-            marks = procfs.environment(int(content))
-        return marks is not None and marks.get(NONCE.encode()) == os.fsencode(self.nonce)
+            pid = int(content)
+            # Nothing is read of a process of anybody else.
+            return procfs.owner(pid) in users and marks.of_process(pid, self.nonce, users) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class ServerLockFile:
     method: str
     state: Path
     """Where ``server.session`` and the notices lie."""
+    users: frozenset[int] = field(default_factory=marks.users_of)
+    """Ids that a server of ours may run as."""
 
     def look(self) -> Holder | Unknown:
         """Return who holds it, as far as that is no server of ours."""
@@ -129,14 +131,14 @@ class ServerLockFile:
                 return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
             return Holder(ServerLock.HELD, content=content)
         session = self.session() if self.method == LEASE and content else None
-        named = self.method == LEASE and content and not (session and session.is_written(content))
+        named = self.method == LEASE and content and not (session and session.is_written(content, self.users))
         if named:
             return Holder(ServerLock.NAMED, status.st_mtime_ns // 1_000_000, content)
         return Holder(ServerLock.CLEAR, content=content)
 
     def _is_ours(self, inode: int, content: str) -> bool:
         session = self.session()
-        if session is None or inode not in session.inodes or not session.is_written(content):
+        if session is None or inode not in session.inodes or not session.is_written(content, self.users):
             return False
         notices = self.state / "notices"
         return not any((notices / notice_name(session.epoch, kind)).exists() for kind in OUTCOMES)

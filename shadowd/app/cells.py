@@ -173,7 +173,7 @@ class Cells:
     def _keep(self, slot: _Slot) -> None:
         """Enforce what an earlier daemon left to enforce, until the cell's machines do (PROTOCOL rule 9)."""
         name = slot.settings.name
-        leases = KeptLeases(name, self.settings.runtime_dir, self.clock)
+        leases = KeptLeases(name, self.settings.runtime_dir, self.clock, slot.settings.launch.user)
         if slot.keeping or not leases.any:
             return
         slot.keeping = True

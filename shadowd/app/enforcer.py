@@ -45,6 +45,13 @@ class Orders:
     log: str
     runtime_dir: str
     cells: tuple[str, ...]
+    """Each with the user that its master is started as, where one is configured: ``cell@user``."""
+
+    @property
+    def accounts(self) -> dict[str, str | None]:
+        """Return the cells by their names, each with that user."""
+        parts = (cell.partition("@") for cell in self.cells)
+        return {name: account or None for name, _, account in parts}
 
     @classmethod
     def read(cls, words: Sequence[str]) -> "Orders":
@@ -60,7 +67,10 @@ class Orders:
 def stand_by(orders: Orders, clock: SystemClock, dismissed: threading.Event) -> None:
     """Enforce leases until there is nothing left to do; ``dismissed``: the daemon left in an orderly way."""
     runtime_dir = Path(orders.runtime_dir)
-    wards = {cell: StandIn(KeptLeases(cell, runtime_dir, clock)) for cell in orders.cells}
+    wards = {
+        cell: StandIn(KeptLeases(cell, runtime_dir, clock, account))
+        for cell, account in orders.accounts.items()
+    }
     idle, gone = 0, False
     poll = select.poll()
     try:

@@ -63,14 +63,14 @@ class Enforcement:
         orders = self._orders
         if orders is not None:
             runtime_dir = Path(orders.runtime_dir)
-            for cell in cells_with_leases(runtime_dir) & {*orders.cells}:
+            for cell in cells_with_leases(runtime_dir) & orders.accounts.keys():
                 KeptLeases(cell, runtime_dir, self._clock).leave()
         if self._child is not None:
             self._child.send_signal(signal.SIGTERM)
 
     def _start_if_needed(self) -> None:
         orders = self._orders
-        if orders is not None and not cells_with_leases(Path(orders.runtime_dir)).isdisjoint(orders.cells):
+        if orders is not None and not cells_with_leases(Path(orders.runtime_dir)).isdisjoint(orders.accounts):
             self._start()
 
     def _start(self) -> None:
@@ -121,5 +121,5 @@ def _orders(settings: Settings) -> Orders:
         min(Seconds(timing.step_down_timeout / 4) for timing in timings),
         str(settings.log.file or ""),
         str(settings.runtime_dir),
-        tuple(cell.name for cell in settings.cells),
+        tuple(f"{cell.name}@{cell.launch.user or ''}" for cell in settings.cells),
     )

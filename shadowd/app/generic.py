@@ -11,6 +11,7 @@ from pathlib import Path
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.genericfiles import BeatFile, paths_of
 from shadowd.adapters.hostnames import HostNames
+from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
@@ -36,7 +37,8 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     host = names.canonical(own[0])
     paths = paths_of(cell.place)
     command = cell.launch.command or ()
-    search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name)
+    users = users_of(cell.launch.user)
+    search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name, users=users)
     files = GridEngineFiles(cell.name, host, paths, names, search)
     environment = environment_of(cell, environ)
     user = as_user(cell.launch.user)
@@ -49,6 +51,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         full_name=own[0],
         files=files,
         user=user,
+        users=users,
         pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
         environment=environment,
         probe=probe_of(cell, files, ask),

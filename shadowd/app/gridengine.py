@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
-from shadowd.adapters.launch import Program
+from shadowd.adapters.execution import Program
+from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.resident import ResidentSearch
@@ -33,11 +34,13 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
     names = gridengine.host_names(cell).knowing(own)
     host = names.canonical(own[0])
     pair = _pair(cell_settings, cell, environ)
+    users = users_of(cell.admin_user, cell_settings.launch.user)
     search = ResidentSearch(
         cell.paths.pid_file,
         cell.spool,
         program=Path(pair[0].argv[0]).name,
         environment=cell.environment,
+        users=users,
     )
     files = GridEngineFiles(cell_settings.name, host, cell.paths, names, search)
     environment = _environment(cell_settings, cell, environ)
@@ -50,6 +53,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         full_name=own[0],
         files=files,
         user=as_user(cell.admin_user),
+        users=users,
         pair=pair,
         environment=environment,
         probe=TcpProbe(

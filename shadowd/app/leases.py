@@ -15,14 +15,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shadowd.adapters.clock import SystemClock
+from shadowd.adapters.execution import Program
 from shadowd.adapters.identity import read_boot_id
-from shadowd.adapters.kept import Keeper, leave_lease, read_lease
-from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.adapters.kept import Keeper, leave_lease, read_lease, read_place
+from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.marks import users_of
+from shadowd.adapters.processrecord import PROCESSES
 from shadowd.adapters.reading import read_small
 from shadowd.core.values import Instant, KeptLease, Seconds
 from shadowd.log.setup import announce
 
-_LEASE, _ADOPTED, _LOCK = ".lease.json", ".adopted.json", ".lock"
+_LEASE, _LOCK = ".lease.json", ".lock"
 _SILENT = "and the cell's files do not answer"
 _PID = 64
 _LOOK_EVERY = 0.5
@@ -42,6 +45,8 @@ class KeptLeases:
     cell: str
     runtime_dir: Path
     clock: SystemClock
+    account: str | None = None
+    """The user that the master is started as, where one is configured."""
 
     @property
     def any(self) -> bool:
@@ -87,18 +92,31 @@ class KeptLeases:
         return {path: lease for path, lease in found if lease is not None}
 
     def stop(self, path: Path, lease: KeptLease, why: str) -> bool:
-        """Stop every process of the epoch; False while one is left."""
-        adopted = Keeper(path.with_name(path.name.removesuffix(_LEASE) + _ADOPTED), read_boot_id())
+        """Stop every process of the epoch, those first that were kept; False while one is left."""
+        keeper = Keeper(path, read_boot_id())
+        place = read_place(keeper)
+        admin = {place.user.uid} if place and place.user else set()
         # Nothing is ever started here, so the program's name only fills a place.
         launcher = PairLauncher(
-            self.cell, (Program((self.cell,)),), {}, None, _nothing, adopted=adopted, resident=_nobody
+            self.cell,
+            (Program((self.cell,)),),
+            {},
+            None,
+            _nothing,
+            kept=replace(keeper, path=path.with_name(path.name.removesuffix(_LEASE) + PROCESSES)),
+            resident=_nobody,
+            users=users_of(self.account) | admin,
+            secret_of=_no_secret,
         )
         try:
-            if not launcher.inspect(lease.epoch, lease.nonce).alive:
+            known = launcher.stop_known(lease.epoch, lease.nonce)
+            if not known and not launcher.inspect(lease.epoch, lease.nonce).alive:
                 return True
             detail = f"the lease that was kept on this host is over, {why}"
             announce("master.lease_over", cell=self.cell, epoch=lease.epoch, detail=detail)
             return not launcher.stop(lease.epoch, lease.nonce).alive
+        except OSError:  # out of descriptors or memory for the moment
+            return False
         finally:
             launcher.close()
 
@@ -119,3 +137,7 @@ def _nothing() -> None:
 
 def _nobody() -> None:
     """Find no master that no claim started."""
+
+
+def _no_secret(_nonce: str) -> None:
+    """Know no secret."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shadowd.adapters.cellfiles import GridEngineFiles
+from shadowd.adapters.execution import Program
 from shadowd.adapters.hostnames import machine_names
-from shadowd.adapters.launch import Program
 from shadowd.adapters.user import FileUser, lookup
 from shadowd.config.models import CellSettings, Settings
 from shadowd.config.tables import LaunchSettings
@@ -37,6 +37,8 @@ class Prepared:
     files: GridEngineFiles
     user: FileUser | None
     """Whose rights the cell's files are used with; None: the daemon's own."""
+    users: frozenset[int]
+    """Ids that a master of this cell may run as."""
     pair: tuple[Program, ...]
     environment: Mapping[str, str]
     """What the pair is started with."""

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shadowd.adapters import holdlock
+from shadowd.adapters.execution import Program
 from shadowd.adapters.genericfiles import BeatFile, found
 from shadowd.adapters.hostnames import HostNames
-from shadowd.adapters.launch import Program
+from shadowd.adapters.marks import users_of
 from shadowd.adapters.programs import is_program
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.serverbeats import ServerBeats
@@ -43,8 +44,10 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         who = cell.launch.user or "root"
         raise CellError(missing.subject, missing.detail, f"let {who} write there: rights, space, mount")
     command = cell.launch.command or ()
-    lock = ServerLockFile(cell.lock_file or paths.spool / "server.lock", cell.lock or FCNTL, paths.state)
-    search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name)
+    users = users_of(cell.launch.user)
+    place = cell.lock_file or paths.spool / "server.lock"
+    lock = ServerLockFile(place, cell.lock or FCNTL, paths.state, users)
+    search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name, users=users)
     files = TorqueFiles(cell.name, host, paths, names, search, lock)
     environment = environment_of(cell, environ)
     ask = asking(cell, host, environment, user)
@@ -56,6 +59,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         full_name=own[0],
         files=files,
         user=user,
+        users=users,
         pair=_pair(cell, command, lock, host),
         environment=environment,
         probe=probe_of(cell, files, ask),

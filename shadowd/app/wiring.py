@@ -15,6 +15,7 @@ from shadowd.adapters.hints import Hints
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.processrecord import PROCESSES
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import FileUser, become
 from shadowd.app import generic, gridengine, torque
@@ -79,8 +80,10 @@ def assemble(
         prepared.environment,
         settings.launch.log_file or prepared.stem.with_name(f"{prepared.stem.name}.master.log"),
         lambda: ended(settings.name),
-        adopted=Keeper(prepared.stem.with_name(f"{prepared.stem.name}.adopted.json"), identity.boot_id),
+        kept=Keeper(prepared.stem.with_name(f"{prepared.stem.name}{PROCESSES}"), identity.boot_id),
         resident=files.resident,
+        users=prepared.users,
+        secret_of=identity.secrets.of,
     )
     ports = Ports(
         clock=clock,

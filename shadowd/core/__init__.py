@@ -94,6 +94,9 @@ Guarding
         and answers: then it is stopped. ``adoption``
     14. A daemon that comes back recognises its master by epoch and nonce, and closes what is left; not while
         its own port answers, or a master that no claim started runs there. ``own``
+        A process carries a secret, the claim its hash: nobody outside can make a process that counts as a
+        master, and none counts that runs as a user that a master may not run as. A master that no claim
+        started must run as such a user too. ``adapters.marks``, ``adapters.resident``
     15. A listing that lost records, or holds another cell's: no bid, alarm; a guard links its own claim
         again. ``memory``, ``eligibility``, ``upkeep``
 

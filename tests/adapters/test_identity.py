@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters.identity import SystemIdentity
+from shadowd.adapters.marks import nonce_of
 from shadowd.core.values import Host
 from shadowd.errors import CellError
 
@@ -34,11 +35,17 @@ def test_this_process_is_named_for_good() -> None:
 
 
 def test_nonces_differ() -> None:
-    """No two nonces are the same, and each is one word that fits into an environment."""
+    """No two nonces are the same, each is one word, and the secret behind it is another."""
     me = SystemIdentity("lab", Host("a"))
     nonces = {me.nonce() for _ in range(1000)}
     assert len(nonces) == 1000
-    assert all(len(nonce) == 32 and nonce.isalnum() for nonce in nonces)
+    assert all(len(nonce) == 64 and nonce.isalnum() for nonce in nonces)
+    last = me.nonce()
+    secret = me.secrets.of(last)
+    assert secret is not None
+    assert secret != last
+    assert nonce_of(secret) == last
+    assert me.secrets.of("another") is None
 
 
 def test_the_first_usable_machine_id_counts(tmp_path: Path, boot_id: Path) -> None:

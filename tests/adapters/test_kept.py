@@ -9,21 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowd.adapters.kept import (
-    Adopted,
     BeatPlace,
     Keeper,
     leave_lease,
-    read_adopted,
     read_lease,
     read_place,
-    write_adopted,
     write_lease,
 )
 from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 LEASE = KeptLease(Epoch(7), "nonce", Seconds(741), Instant(12345.5))
-ADOPTED = Adopted(7, "nonce", 4711, "99")
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def keeper(tmp_path: Path) -> Keeper:
 
 
 def test_what_was_kept_is_read_back(keeper: Keeper) -> None:
-    """A lease and an adopted process come back as they were, and a lease can be taken away."""
+    """A lease comes back as it was, and can be taken away."""
     assert read_lease(keeper) is None
     assert write_lease(keeper, LEASE) is None
     assert read_lease(keeper) == LEASE
@@ -42,8 +38,6 @@ def test_what_was_kept_is_read_back(keeper: Keeper) -> None:
     assert write_lease(keeper, None) is None
     assert write_lease(keeper, None) is None
     assert read_lease(keeper) is None
-    assert write_adopted(keeper, ADOPTED) is None
-    assert read_adopted(keeper) == ADOPTED
 
 
 def test_a_daemon_that_is_told_to_end_notes_so(keeper: Keeper) -> None:
@@ -82,8 +76,6 @@ def test_a_record_of_another_boot_is_none(keeper: Keeper) -> None:
     """Its instants and its pids mean nothing any more."""
     write_lease(keeper, LEASE)
     assert read_lease(Keeper(keeper.path, "boot-2")) is None
-    write_adopted(keeper, ADOPTED)
-    assert read_adopted(Keeper(keeper.path, "boot-2")) is None
 
 
 @pytest.mark.parametrize(
@@ -108,21 +100,12 @@ def test_a_lease_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, 
     assert read_lease(keeper) is None
 
 
-@pytest.mark.parametrize("changes", [{"pid": 0}, {"pid": "1"}, {"epoch": 0}, {"start_token": 5}], ids=str)
-def test_an_adoption_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, object]) -> None:
-    """No process is touched for it."""
-    write_adopted(keeper, ADOPTED)
-    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
-    assert read_adopted(keeper) is None
-
-
 @given(data=st.binary(max_size=200) | st.just(b"{" * 5000))
 def test_whatever_lies_there_is_read(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Garbage is none, in bounded time."""
     path = tmp_path_factory.mktemp("kept") / "record.json"
     path.write_bytes(data)
     assert read_lease(Keeper(path, "boot")) is None
-    assert read_adopted(Keeper(path, "boot")) is None
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from shadowd.adapters import procfs
+from shadowd.adapters import marks, procfs
+from shadowd.adapters.execution import Program
 from shadowd.adapters.family import Family
-from shadowd.adapters.launch import Program
 from shadowd.core.values import Epoch, ExitKind, PairView
 from tests.lab import processes
 from tests.lab.processes import wait_for
@@ -23,11 +23,12 @@ def test_a_daemonizing_master_is_found_by_its_environment(stand: Stand) -> None:
     assert launcher.launch(ONE, stand.nonce) is None
     pid = stand.running(launcher)
     assert launcher.inspect(ONE, stand.nonce) == PairView(ExitKind.RUNNING, pid, None, 1)
-    marks = procfs.environment(pid)
-    assert marks is not None
-    assert marks[b"SHADOWD_CELL"] == b"lab"
-    assert (marks[b"SHADOWD_EPOCH"], marks[b"SHADOWD_NONCE"]) == (b"1", stand.nonce.encode())
-    assert (marks[b"SHADOWD_ROLE"], marks[b"PATH"]) == (b"master", b"/usr/bin:/bin")
+    found = procfs.environment(pid, 65536)
+    assert found is not None
+    assert found[b"SHADOWD_CELL"] == b"lab"
+    secret = stand.secrets.of(stand.nonce) or ""
+    assert (found[b"SHADOWD_EPOCH"], found[b"SHADOWD_NONCE"]) == (b"1", secret.encode())
+    assert (found[b"SHADOWD_ROLE"], found[b"PATH"]) == (b"master", b"/usr/bin:/bin")
 
 
 def test_the_middle_processes_of_a_double_fork_are_collected(stand: Stand) -> None:
@@ -100,7 +101,7 @@ def test_who_is_forked_during_a_look_and_dead_before_the_next_has_failed(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No listing ever has it alive: all the same its status counts, and it is collected."""
-    plain = procfs.processes_with
+    look = marks.processes_of
     before = procfs.zombie_children()
     launcher = stand.launcher(Program((sys.executable, "-ISc", FORKER, str(stand.path))))
     launcher.launch(ONE, stand.nonce)
@@ -108,7 +109,7 @@ def test_who_is_forked_during_a_look_and_dead_before_the_next_has_failed(
     wait_for(lambda: not processes.alive(member.process.pid), 15, "the first process has ended")
     last: list[int] = []
 
-    def late(key: str, value: str) -> tuple[int, ...]:
+    def late(nonce: str, users: frozenset[int]) -> tuple[int, ...]:
         (stand.path / ("die" if last else "fork")).touch()
         if last:
             wait_for(lambda: not processes.alive(last[0]), 15, "the last process has ended")
@@ -117,9 +118,9 @@ def test_who_is_forked_during_a_look_and_dead_before_the_next_has_failed(
             last.append(int((stand.path / "last").read_text()))
             middle = os.getsid(last[0])
             wait_for(lambda: not processes.alive(middle), 15, "the middle process has ended")
-        return tuple(pid for pid in plain(key, value) or () if pid not in last)
+        return tuple(pid for pid in look(nonce, users) or () if pid not in last)
 
-    monkeypatch.setattr(procfs, "processes_with", late)
+    monkeypatch.setattr(marks, "processes_of", late)
     seen = wait_for(lambda: stand.ended(launcher), 15, "it ends")
     assert seen == PairView(ExitKind.FAILED, None, None, 0)
     launcher._leftovers.sweep()
@@ -172,11 +173,11 @@ def test_a_helper_that_outlives_its_master_is_a_stray(stand: Stand) -> None:
     launcher.launch(ONE, stand.nonce)
     pid = stand.view(launcher, ExitKind.RUNNING).master_pid
     assert pid is not None
-    wait_for(lambda: len(procfs.processes_with("SHADOWD_NONCE", stand.nonce) or ()) >= 2, 10, "a helper")
+    wait_for(lambda: len(stand.marked()) >= 2, 10, "a helper")
     os.kill(pid, signal.SIGKILL)
     stand.view(launcher, ExitKind.FAILED, alive=1)
     assert launcher.stop(ONE, stand.nonce) == PairView(ExitKind.FAILED, None, None, 0)
-    assert procfs.processes_with("SHADOWD_NONCE", stand.nonce) == ()
+    assert stand.marked() == ()
 
 
 def test_a_start_script_may_leave_a_program_of_another_name(stand: Stand) -> None:
@@ -219,9 +220,9 @@ def test_stop_catches_processes_that_keep_forking(stand: Stand) -> None:
     """Looks and kills alternate until nobody is left."""
     launcher = stand.launcher(stand.script("while :; do (sleep 5 &) ; sleep 0.01; done"))
     launcher.launch(ONE, stand.nonce)
-    wait_for(lambda: len(procfs.processes_with("SHADOWD_NONCE", stand.nonce) or ()) > 10, 10, "a crowd")
+    wait_for(lambda: len(stand.marked()) > 10, 10, "a crowd")
     assert launcher.stop(ONE, stand.nonce).alive == 0
-    assert procfs.processes_with("SHADOWD_NONCE", stand.nonce) == ()
+    assert stand.marked() == ()
 
 
 def test_stop_touches_no_other_epoch(stand: Stand) -> None:
@@ -265,7 +266,7 @@ def test_a_master_that_wrote_over_its_environment_is_known_over_a_restart(stand:
         launcher = stand.launcher(program)
         launcher.launch(ONE, stand.nonce)
         pid = stand.view(launcher, ExitKind.RUNNING).master_pid or 0
-        processes.wait_for(lambda: not procfs.environment(pid), 10, "its environment is gone")
+        processes.wait_for(lambda: not procfs.environment(pid, 65536), 10, "its environment is gone")
         stand.view(launcher, ExitKind.RUNNING)
         os._exit(0)
     os.waitpid(starter, 0)

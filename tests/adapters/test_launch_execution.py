@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters import procfs, user
-from shadowd.adapters.launch import Program
+from shadowd.adapters.execution import Program
 from shadowd.core.values import Epoch, ExitKind, PairView, Problem, Unknown
 from tests.lab.processes import wait_for
 from tests.lab.stand import ONE, Stand

@@ -59,32 +59,50 @@ def test_a_broken_stat_is_nobody(tmp_path: Path, content: bytes) -> None:
 def test_nobody_there() -> None:
     """A pid that no kernel gives away is None in every respect."""
     assert procfs.process(2**22 + 1) is None
-    assert procfs.environment(2**22 + 1) is None
+    assert procfs.environment(2**22 + 1, 100) is None
     assert procfs.arguments(2**22 + 1) == ()
     assert procfs.open_pidfd(2**22 + 1, "1") is None
 
 
-def test_processes_are_found_by_their_environment(sleeper: subprocess.Popen[bytes]) -> None:
-    """The whole value must agree, not a part of it."""
-    mark = f"m{os.getpid()}"
-    wait_for(lambda: procfs.processes_with("MARK_OF_TEST", mark), 5, "it is found")
-    assert procfs.processes_with("MARK_OF_TEST", mark) == (sleeper.pid,)
-    assert procfs.processes_with("MARK_OF_TEST", mark[:-1]) == ()
-    assert procfs.processes_with("ARK_OF_TEST", mark) == ()
-    assert procfs.environment(sleeper.pid) == {b"MARK_OF_TEST": mark.encode(), b"EMPTY": b""}
+def test_an_environment_is_read_so_far(sleeper: subprocess.Popen[bytes]) -> None:
+    """Of a process with megabytes of it no more is read than was asked for."""
+    wait_for(lambda: procfs.environment(sleeper.pid, 1000), 5, "it has begun")
+    whole = {b"MARK_OF_TEST": f"m{os.getpid()}".encode(), b"EMPTY": b""}
+    assert procfs.environment(sleeper.pid, 1000) == whole
+    assert procfs.environment(sleeper.pid, 4) == {b"MARK": b""}
 
 
-def test_the_calling_process_is_never_found() -> None:
-    """Who looks does not find himself, whatever he inherited."""
-    own = Path("/proc/self/environ").read_bytes().split(b"\0")[0].decode()
-    key, _, value = own.partition("=")
-    assert os.getpid() not in (procfs.processes_with(key, value) or ())
+def test_whose_a_process_is_needs_no_file_of_it(sleeper: subprocess.Popen[bytes]) -> None:
+    """Its user and its parent; nobody has neither."""
+    assert procfs.owner(sleeper.pid) == os.geteuid()
+    assert procfs.user_ids(sleeper.pid) == {os.geteuid()}
+    assert procfs.is_child(sleeper.pid)
+    assert not procfs.is_child(os.getppid())
+    assert procfs.owner(2**22 + 1) is None
+    assert procfs.user_ids(2**22 + 1) == frozenset()
+    assert not procfs.is_child(2**22 + 1)
 
 
-def test_a_table_that_cannot_be_listed_is_not_empty(tmp_path: Path) -> None:
-    """None is not the same as nobody."""
-    assert procfs.processes_with("A", "b", tmp_path / "missing") is None
-    assert procfs.processes_with("A", "b", tmp_path) == ()
+def test_our_children_and_the_processes_of_these_users_are_looked_at(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    """Our children whatever their user, for a program may change it; of all others nobody."""
+    assert sleeper.pid in (procfs.candidates(frozenset()) or ())
+    assert os.getpid() not in (procfs.candidates(frozenset()) or ())
+    assert os.getpid() in (procfs.candidates(frozenset({os.geteuid()})) or ())
+    assert sleeper.pid in [found.pid for found in procfs.table(frozenset())]
+
+
+def test_a_table_that_cannot_be_listed_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is not the same as nobody; nor is a table too long to be looked through."""
+    users = frozenset({os.geteuid()})
+    assert procfs.candidates(users, tmp_path / "missing") is None
+    assert procfs.candidates(users, tmp_path) == ()
+    monkeypatch.setattr(procfs, "_MOST_CANDIDATES", 1)
+    (tmp_path / "1").mkdir()
+    assert procfs.candidates(users, tmp_path) == (1,)
+    (tmp_path / "2").mkdir()
+    assert procfs.candidates(users, tmp_path) is None
 
 
 def test_a_pidfd_is_opened_only_for_the_right_process(sleeper: subprocess.Popen[bytes]) -> None:

@@ -28,14 +28,16 @@ print(TcpProbe(int(port), float(limit), {}, Path(qping) if qping else None, envi
 LAUNCH = """
 import json, os, signal, sys, time
 from pathlib import Path
+from shadowd.adapters.execution import Program
 from shadowd.adapters.kept import Keeper
-from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.marks import users_of
 from shadowd.core.values import ExitKind
 woken = []
-kept = Keeper(Path(sys.argv[2]).with_name("adopted.json"), "boot")
+kept = Keeper(Path(sys.argv[2]).with_name("lab@a.processes.json"), "boot")
 launcher = PairLauncher(
     "lab", [Program((sys.argv[1],))], os.environ, None, lambda: woken.append(1),
-    adopted=kept, resident=lambda: None,
+    kept=kept, resident=lambda: None, users=users_of(), secret_of=lambda _: None,
 )
 def until(epoch, test):
     end = time.monotonic() + 60

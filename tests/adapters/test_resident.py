@@ -159,6 +159,7 @@ def test_a_master_that_may_not_be_looked_into_is_ours_if_act_qmaster_says_so(
     process = tmp_path / "proc" / "77"
     process.mkdir(parents=True)
     (process / "stat").write_bytes(stat)
+    (process / "status").write_text("Name:\tx\nUid:\t0\t0\t0\t0\n")
     (spool / "qmaster.pid").write_text("00077\n")
     search = ResidentSearch(spool / "qmaster.pid", spool, environment=ENVIRONMENT, proc=tmp_path / "proc")
     assert search.find(lambda: active) == (77 if master and active else None)

@@ -1,6 +1,7 @@
 """The process that enforces the leases of a daemon that is gone, without the daemon."""
 
 import os
+import pwd
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from shadowd.adapters import marks, procfs
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
 from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
+from shadowd.adapters.processrecord import KeptProcess, KeptProcesses, write_processes
 from shadowd.app.enforcer import Orders, stand_by
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds
+from tests.lab.outsiders import crowd
 from tests.lab.processes import alive, wait_for
 
 NEVER = threading.Event()
@@ -188,6 +192,47 @@ def test_a_daemon_that_left_in_order_leaves_such_a_master_alone(tmp_path: Path) 
         with enforcing(tmp_path, dismissed):
             wait_for(lambda: not alive(other.pid), 20, "the master is ended")
         assert alive(alone.pid)
+
+
+def test_whom_the_daemon_kept_is_ended_without_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is signalled by its number and start before the process table is touched, which may take long."""
+    keep(tmp_path, "one", 0.3)
+    seen: list[bool] = []
+    with subprocess.Popen(["sleep", "600"]) as process:
+        found = procfs.process(process.pid)
+        assert found is not None
+        kept = (KeptProcess(process.pid, found.start_token, "master"),)
+        record = Keeper(tmp_path / "one@alpha.processes.json", read_boot_id())
+        write_processes(record, KeptProcesses(7, "one" + MARK, "", (), kept))
+
+        def look(_nonce: str, _users: frozenset[int]) -> tuple[int, ...]:
+            seen.append(procfs.wait_pidfds([pidfd], 20) == [pidfd])
+            return ()
+
+        monkeypatch.setattr(marks, "processes_of", look)
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            stand_by(orders(tmp_path), SystemClock(), NEVER)
+        finally:
+            process.kill()
+            os.close(pidfd)
+        assert seen
+        assert all(seen), "it was dead before anybody looked"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
+def test_a_master_of_the_configured_user_is_ended_without_any_record(tmp_path: Path) -> None:
+    """One that the release before started is found by its mark, as that user; nobody else's process is."""
+    carried = {"SHADOWD_EPOCH": "7", "SHADOWD_NONCE": "one" + MARK, "SHADOWD_ROLE": "master"}
+    keep(tmp_path, "one", 0)
+    account = pwd.getpwnam("daemon")
+    with crowd(1, carried, uid=account.pw_uid) as (master_pid,), crowd(1, carried) as (other,):
+        named = replace(orders(tmp_path), cells=("one@daemon", "two"))
+        stand_by(named, SystemClock(), NEVER)
+        wait_for(lambda: not alive(master_pid), 20, "the master is ended")
+        assert alive(other)
 
 
 def test_it_ends_when_there_has_been_no_lease_for_a_while(tmp_path: Path) -> None:

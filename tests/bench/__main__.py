@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import shadowd
-from tests.bench import checks, failover, idle, locating, startup
+from tests.bench import checks, failover, idle, locating, startup, strangers
 from tests.bench.table import Row, markdown
 from tests.lab import gridengine, hosts
 
@@ -53,6 +53,7 @@ def measure(*, quick: bool) -> list[Row]:
         *idle.measure((1, 10, 100) if quick else (1, 10, 100, 1000), 10 if quick else idle.SETTLE, say),
         *startup.measure(3 if quick else 7, say),
         *locating.measure(9 if quick else 25, say),
+        *strangers.measure(*((500, 5) if quick else (2000, 15)), say),
     ]
 
 

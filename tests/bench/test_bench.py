@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.bench import failover, locating, meter, papercells, table
+from tests.bench import failover, locating, meter, papercells, strangers, table
 from tests.bench.daemons import start_ours, start_theirs
 from tests.bench.table import Row
 from tests.lab import processes
@@ -24,6 +24,14 @@ def test_a_row_says_whether_its_target_is_met_and_by_how_much_not() -> None:
     assert "    1 MB |" in text
     assert "40 MB: met" in text
     assert len({len(line) for line in text.splitlines()}) == 1
+
+
+@pytest.mark.real
+def test_what_others_run_can_be_measured() -> None:
+    """The ratios are numbers, and the ones with a target have it."""
+    rows = strangers.measure(20, 1, lambda _: None)
+    assert len(rows) == 4
+    assert all(row.ours is not None and math.isfinite(row.ours) for row in rows)
 
 
 @pytest.mark.real

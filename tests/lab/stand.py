@@ -1,13 +1,14 @@
 """A place to launch programs from: the toy pair, shell scripts with bad manners, and what they leave."""
 
-import os
 import socket
 import sys
 import threading
 from pathlib import Path
 
+from shadowd.adapters.execution import Program
 from shadowd.adapters.kept import Keeper
-from shadowd.adapters.launch import PairLauncher, Program
+from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.marks import Secrets, processes_of, users_of
 from shadowd.adapters.reaping import Leftovers
 from shadowd.core.values import Epoch, ExitKind, PairView
 from tests.lab.processes import wait_for
@@ -23,11 +24,21 @@ class Stand:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ends = threading.Semaphore(0)
-        self.nonce = os.urandom(8).hex()
+        self.secrets = Secrets()
+        self.nonce = self.secrets.draw()
         self.made: list[PairLauncher] = []
         self.log = path / "pair.log"
         self.resident: int | None = None
         """The master that no claim started, as a search would find it."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Return where the processes are kept for the next daemon."""
+        return Keeper(self.path / "lab@alpha.processes.json", "boot")
+
+    def marked(self) -> tuple[int, ...]:
+        """Return the processes that carry the mark."""
+        return processes_of(self.nonce, users_of()) or ()
 
     def script(self, text: str, name: str = "fake_master") -> Program:
         """Write a shell script and return it as a program."""
@@ -53,8 +64,10 @@ class Stand:
             ENVIRONMENT,
             self.log,
             self.ends.release,
-            adopted=Keeper(self.path / "adopted.json", "boot"),
+            kept=self.keeper,
             resident=lambda: self.resident,
+            users=users_of(),
+            secret_of=self.secrets.of,
         )
         made._leftovers = Leftovers(patience=0)
         self.made.append(made)

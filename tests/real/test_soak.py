@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from shadowd.adapters.marks import nonce_of
 from shadowd.sim.toycell import HOSTS
 from tests.daemon.starts import Starts, ToyStarts
 from tests.daemon.toys import LONG, Toys, end_all, patiently
@@ -271,7 +272,7 @@ def told_whole(soak: Soak, starts: Starts, winner: str) -> None:
             assert epoch in seen, f"epoch {epoch} is said to have started"
             assert "failed" not in kinds, f"epoch {epoch} was confirmed and failed"
         if epoch in seen:
-            assert seen[epoch].nonce == claim["nonce"]
+            assert nonce_of(seen[epoch].nonce) == claim["nonce"]
             assert "launching" in kinds, f"epoch {epoch} started unannounced"
     order = sorted(starts.starts, key=lambda start: starts.starts[start].first)
     assert order == sorted(order, key=lambda start: start.epoch)
