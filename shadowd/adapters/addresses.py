@@ -1,4 +1,4 @@
-"""The addresses of this host, as the kernel tells them (rtnetlink(7)).
+"""The addresses of this host, as the kernel tells them (rtnetlink(7)), and whether a given one is among them.
 
 Why not the resolver: a host's own name is 127.0.1.1 on half of all machines, and others need numbers that
 work when the resolver does not. Why not an interface's name or a route: nobody should have to configure what
@@ -10,6 +10,7 @@ Refuses to raise and to wait: without an answer there is no address, and whoever
 import socket
 import struct
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _RTM_GETADDR, _RTM_NEWADDR, _NLMSG_DONE, _NLMSG_ERROR = 22, 20, 3, 2
 _DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
@@ -18,23 +19,50 @@ _HOST, _NOWHERE = 254, 255
 _LINK = 253
 _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 """IFA_F_TEMPORARY (in IPv4: SECONDARY), DADFAILED, DEPRECATED, TENTATIVE."""
+_NOT_OURS = 0x08
+"""IFA_F_DADFAILED: another machine has the address."""
 _PATIENCE = 0.2
 _MOST_REPLIES = 256
 
 
 def own_addresses() -> tuple[str, ...]:
     """Return the addresses that others reach this host by, IPv4 first; loopback's if there is no other."""
-    try:
-        found = list(_asked())
-    except (OSError, struct.error):
-        return ()
+    found = [(address, scope) for address, scope, flags in _listed() if not flags & _UNFIT]
     reachable = [address for address, scope in found if scope < _LINK]
     local = [address for address, scope in found if scope == _HOST]
     return tuple(sorted(dict.fromkeys(reachable or local), key=lambda address: ":" in address))
 
 
-def _asked() -> Iterator[tuple[str, int]]:
-    """Yield each fit address with its scope. Raises OSError."""
+def is_own(address: str) -> bool:
+    """Tell whether a numeric address is one of this host: loopback, or of any interface, virtual ones too.
+
+    An address that the kernel does not list is another host's, and so is every one when it does not answer.
+    """
+    try:
+        asked = _plain(address)
+    except ValueError:
+        return False
+    if asked.is_loopback or asked.is_unspecified:
+        return True
+    return any(asked == _plain(one) for one, _scope, flags in _listed() if not flags & _NOT_OURS)
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    """Return an address without its zone, and an IPv4 one in IPv6's clothes as itself. Raises ValueError."""
+    found = ip_address(address.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _listed() -> list[tuple[str, int, int]]:
+    """Return each address with its scope and flags; none if the kernel does not tell."""
+    try:
+        return list(_asked())
+    except (OSError, struct.error):
+        return []
+
+
+def _asked() -> Iterator[tuple[str, int, int]]:
+    """Yield each address with its scope and flags. Raises OSError."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE) as asking:
         asking.settimeout(_PATIENCE)
@@ -50,9 +78,9 @@ def _asked() -> Iterator[tuple[str, int]]:
                 reply = reply[_aligned(length) :]
 
 
-def _address(body: bytes) -> Iterator[tuple[str, int]]:
+def _address(body: bytes) -> Iterator[tuple[str, int, int]]:
     family, _prefix, flags, scope, _index = struct.unpack_from("=BBBBI", body)
-    if family not in {socket.AF_INET, socket.AF_INET6} or flags & _UNFIT or scope == _NOWHERE:
+    if family not in {socket.AF_INET, socket.AF_INET6} or scope == _NOWHERE:
         return
     found: dict[int, bytes] = {}
     rest = body[8:]
@@ -65,7 +93,7 @@ def _address(body: bytes) -> Iterator[tuple[str, int]]:
     # On a point-to-point link IFA_ADDRESS is the other end's.
     raw = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
     if raw is not None and len(raw) == (4 if family == socket.AF_INET else 16):
-        yield socket.inet_ntop(family, raw), scope
+        yield socket.inet_ntop(family, raw), scope, flags
 
 
 def _aligned(length: int) -> int:

@@ -159,8 +159,8 @@ class Adoption:
                 detail = f"{self.detail}; the master answers at {event.host}"
                 alarm = Say("master.intruder", Reason.INTRUDER, Level.ALARM, None, detail)
                 return (alarm, *self._ask(StopStray(self._pid), StrayStopped))
-            case ProbeOutcome.UNRESOLVABLE:
-                self.detail = f"{event.host} has no address"
+            case ProbeOutcome.UNRESOLVABLE | ProbeOutcome.HERE:
+                self.detail = event.doubt
                 return self._done(Reason.ADOPTION_FAILED)
             case _:
                 return self._claim(now)

@@ -59,6 +59,13 @@ class Probed:
     outcome: ProbeOutcome
     detail: str = ""
 
+    @property
+    def doubt(self) -> str:
+        """Return for people why it says nothing about the host that was asked; empty where it does."""
+        if self.outcome is ProbeOutcome.HERE:
+            return f"{self.host} leads to this host itself"
+        return f"{self.host} has no address" if self.outcome is ProbeOutcome.UNRESOLVABLE else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswered:

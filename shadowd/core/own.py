@@ -140,7 +140,7 @@ class OwnEpochs:
     def probed(self, event: Probed, now: Instant) -> None:
         """Hear whether anybody answers at our own port."""
         self._asking = False
-        self._silent = event.outcome is not ProbeOutcome.ANSWERS
+        self._silent = event.outcome not in {ProbeOutcome.ANSWERS, ProbeOutcome.HERE}
         self._ask_at = Instant(now + _ASK_AGAIN)
 
     def paid(self, event: NoticeAnswered | LockCleared, now: Instant) -> None:

@@ -231,6 +231,9 @@ class ProbeOutcome(Enum):
     """What the old master's port says."""
 
     ANSWERS = "answers"
+    HERE = "here"
+    """Something answers, and all that does is this host: the name is one more name of ours, or our own
+    process listens behind the port. It tells nothing about another host."""
     REFUSES = "refuses"
     """Connection refused, or host or network unreachable: nobody is there."""
     SILENT = "silent"

@@ -137,10 +137,10 @@ class Watch:
         if event.outcome is ProbeOutcome.ANSWERS and not self.moving:
             self._memory.answered(now)
             return self._stand_down(Reason.MASTER_ANSWERS, f"{event.host} {event.detail}".strip(), now)
-        if event.outcome is ProbeOutcome.UNRESOLVABLE:
+        if event.doubt:
             self._unresolvable = event.host
             self.back_off(now)
-            self.refusals = (Refusal(Reason.ACTIVE_UNKNOWN, f"{event.host} has no address", self._retry_at),)
+            self.refusals = (Refusal(Reason.ACTIVE_UNKNOWN, event.doubt, self._retry_at),)
             return self._stand_down(Reason.ACTIVE_UNKNOWN, f"{event.host} {event.detail}".strip(), now)
         return (Observe(),)
 

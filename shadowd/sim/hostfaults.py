@@ -139,8 +139,9 @@ class HostFaults(Repairs):
             ProbeOutcome.SILENT,
             ProbeOutcome.UNRESOLVABLE,
             ProbeOutcome.ANSWERS,
+            ProbeOutcome.HERE,
         )
-        seat.lie = outcomes[int(strike.dice * 4)]
+        seat.lie = outcomes[int(strike.dice * len(outcomes))]
         return lambda: setattr(seat, "lie", None)
 
     def _step_wall(self, host: SimHost, strike: Strike) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from shadowd.adapters.addresses import is_own, own_addresses
 from shadowd.adapters.knocking import KNOCK
 from shadowd.adapters.probe import TcpProbe
 from shadowd.core.values import Host, ProbeOutcome
@@ -23,6 +24,11 @@ LIMIT = 0.4
 def probe(port: int, address: str = "127.0.0.1", timeout: float = LIMIT) -> TcpProbe:
     """Make a probe without qping."""
     return TcpProbe(port, timeout, {HERE: address}, None, {})
+
+
+def _of_another(_address: str) -> bool:
+    """Take an address for that of another host."""
+    return False
 
 
 def test_a_server_that_speaks_answers(net: Net) -> None:
@@ -118,13 +124,54 @@ def test_the_liveliest_address_speaks_for_the_host(net: Net) -> None:
     assert silent
 
     def ask(*addresses: str) -> ProbeOutcome:
-        made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: list(addresses))
+        made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: list(addresses), own=_of_another)
         return made.ask(HERE)[0]
 
     assert ask("127.0.0.4", "127.0.0.2", "127.0.0.3") is ProbeOutcome.ANSWERS
     assert ask("127.0.0.4", "127.0.0.2") is ProbeOutcome.SILENT
     assert ask("127.0.0.4", "127.0.0.5") is ProbeOutcome.REFUSES
     assert ask("::1", "127.0.0.4") is ProbeOutcome.REFUSES
+
+
+def test_what_answers_by_our_own_address_is_here(net: Net) -> None:
+    """Our master's host has one more name: that is no master of another host."""
+    port = net.server(says_ok, "127.0.0.3")
+
+    def ask(*addresses: str) -> tuple[ProbeOutcome, str]:
+        own = {"127.0.0.3", "127.0.0.4"}
+        made = TcpProbe(port, 10, {}, None, {}, resolver=lambda _: list(addresses), own=own.__contains__)
+        return made.ask(HERE)
+
+    outcome, detail = ask("127.0.0.4", "127.0.0.3")
+    assert (outcome, "127.0.0.3" in detail, "this host" in detail) == (ProbeOutcome.HERE, True, True)
+    assert ask("127.0.0.4")[0] is ProbeOutcome.REFUSES
+    assert ask("127.0.0.3", "127.0.0.5")[0] is ProbeOutcome.REFUSES, "the other host is asked, not we"
+
+
+def test_an_address_of_the_configuration_is_believed(net: Net) -> None:
+    """Whoever writes it there means it, on this host too."""
+    made = TcpProbe(net.server(says_ok), 10, {HERE: "127.0.0.1"}, None, {}, own=lambda _: True)
+    assert made.ask(HERE)[0] is ProbeOutcome.ANSWERS
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "::"])
+def test_loopback_is_ours(address: str) -> None:
+    """Whatever name it was given."""
+    assert is_own(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth9", "", "alpha"]
+)
+def test_what_the_kernel_does_not_list_is_not_ours(address: str) -> None:
+    """Addresses that are reserved for documentation are nobody's, and a name is none."""
+    assert not is_own(address)
+
+
+def test_each_address_of_an_interface_is_ours() -> None:
+    """Those that others reach us by are among them."""
+    assert own_addresses()
+    assert all(map(is_own, own_addresses()))
 
 
 def test_many_silent_addresses_cost_one_limit(net: Net) -> None:
@@ -134,7 +181,7 @@ def test_many_silent_addresses_cost_one_limit(net: Net) -> None:
     addresses = [f"127.0.0.{number}" for number in range(10, 18)]
     listeners += [net.listener(address, port) for address in addresses[1:]]
     began = time.monotonic()
-    made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: addresses)
+    made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: addresses, own=_of_another)
     assert made.ask(HERE)[0] is ProbeOutcome.SILENT
     assert time.monotonic() - began < 4 * LIMIT
 
@@ -180,7 +227,7 @@ def test_a_resolver_that_recovers_is_asked_again(net: Net) -> None:
         release.wait(30)
         return ["127.0.0.1"]
 
-    made = TcpProbe(net.server(says_ok), LIMIT, {}, None, {}, resolver=slow)
+    made = TcpProbe(net.server(says_ok), LIMIT, {}, None, {}, resolver=slow, own=_of_another)
     assert made.ask(HERE)[0] is ProbeOutcome.UNRESOLVABLE
     release.set()
     wait_for(lambda: made.ask(HERE)[0] is ProbeOutcome.ANSWERS, 10, "it answers")

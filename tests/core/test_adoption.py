@@ -239,9 +239,10 @@ def test_a_record_that_cannot_be_written() -> None:
     assert seat.state is State.ACTIVE
 
 
-def test_a_host_without_an_address_answers_nothing() -> None:
-    """Doubt: neither adopted nor stopped."""
-    seat = started_by_hand(confirmed(3), probe=ProbeOutcome.UNRESOLVABLE)
+@pytest.mark.parametrize("outcome", [ProbeOutcome.UNRESOLVABLE, ProbeOutcome.HERE], ids=lambda o: o.value)
+def test_a_host_without_an_address_answers_nothing(outcome: ProbeOutcome) -> None:
+    """Doubt: neither adopted nor stopped. So is a host whose name leads to this one."""
+    seat = started_by_hand(confirmed(3), probe=outcome)
     seat.run(10, masters_beat=True)
     assert (State.CLAIMING, Reason.ADOPTION_FAILED, State.STANDBY) in seat.rows
     assert seat.times(StopStray) == []
@@ -258,9 +259,10 @@ def test_late_answers_are_dropped() -> None:
     assert adoption.ending is None
 
 
-def test_our_own_port_is_asked_before_an_end_is_believed() -> None:
+@pytest.mark.parametrize("outcome", [ProbeOutcome.ANSWERS, ProbeOutcome.HERE], ids=lambda o: o.value)
+def test_our_own_port_is_asked_before_an_end_is_believed(outcome: ProbeOutcome) -> None:
     """After a reboot an init script may have been quicker than this daemon (rule 14)."""
-    world = World(active=HERE, lock=ABSENT, probe=ProbeOutcome.ANSWERS)
+    world = World(active=HERE, lock=ABSENT, probe=outcome)
     world.add(confirmed(1, host=HERE))
     seat = Seat(world)
     seat.run(100)

@@ -143,7 +143,7 @@ def test_another_name_in_act_qmaster_with_a_master_there_ends_the_reign() -> Non
 
 
 @pytest.mark.parametrize(
-    "outcome", [ProbeOutcome.REFUSES, ProbeOutcome.SILENT, ProbeOutcome.UNRESOLVABLE], ids=lambda o: o.value
+    "outcome", [one for one in ProbeOutcome if one is not ProbeOutcome.ANSWERS], ids=lambda o: o.value
 )
 def test_another_name_without_a_master_is_put_right(outcome: ProbeOutcome) -> None:
     """A thawed ghost wrote it before it died: our name is written again, the master lives on."""

@@ -250,9 +250,13 @@ def test_an_answer_is_dated_at_its_coming() -> None:
     assert seat.now == pytest.approx(answered + 840)
 
 
-def test_a_name_without_an_address_is_doubt() -> None:
-    """It never starts a master; it is tried again with back-off, for names come back."""
-    seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
+@pytest.mark.parametrize("outcome", [ProbeOutcome.UNRESOLVABLE, ProbeOutcome.HERE], ids=lambda o: o.value)
+def test_a_name_without_an_address_is_doubt(outcome: ProbeOutcome) -> None:
+    """It never starts a master; it is tried again with back-off, for names come back.
+
+    So is one that leads to this host: it says nothing about the host that was meant.
+    """
+    seat = Seat(World(probe=outcome))
     seat.run(845)
     assert seat.reasons == [Reason.ACTIVE_UNKNOWN]
     assert seat.state is State.STANDBY
