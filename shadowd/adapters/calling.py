@@ -1,12 +1,14 @@
-"""One TCP address, asked for a sign of life: connect, send a few bytes, wait for one back.
+"""One TCP address, asked whether a master answers there: connect, send a request, read the reply.
 
-A connection proves nothing: the kernel accepts for a process that is stopped. So something is sent, and
-only a byte or a close from the other side counts. Many calls are made side by side by whoever polls them;
-nothing here waits. Apart from ``knocking``, because clients look for their server without loading a
-single module of the daemon.
+A connection proves nothing: the kernel accepts for a process that is stopped, and any user may listen on a
+port that nobody holds. So a request is sent, and only what the master's own protocol replies to it counts as
+an answer (``Question``). Who accepts and says something else, or closes, or resets the connection, *listens*:
+somebody is there, and nobody can say that it is a master.
 
-Refuses the resolver: an address is digits. Refuses to judge what a broken connection means; the protocols
-differ in that.
+Many calls are made side by side by whoever polls them; nothing here waits. Apart from ``knocking``, because
+clients look for their server without loading a single module of the daemon.
+
+Refuses the resolver: an address is digits. Refuses to read more than a reply's first 4 KiB.
 """
 
 import _socket as socket  # what socket itself is made of; that takes 5 ms to load, a tenth of a `locate`
@@ -27,15 +29,27 @@ _NOBODY = frozenset(
     }
 )
 _BROKE_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
+_MOST = 4096
+
+
+class Question(NamedTuple):
+    """What is sent, and what the reply of a master is known by."""
+
+    request: bytes
+    answer: bytes | None
+    """The reply contains this; None: no reply is known by its bytes."""
+    close_answers: bool = False
+    """A master replies by an orderly close, without a byte. A reset is none: the kernel sends one for a
+    process that dies with the connection unaccepted."""
 
 
 class Sign(Enum):
     """What one address gave to hear."""
 
     ANSWERS = "answers"
-    """A byte, or an orderly close."""
-    BROKE_OFF = "broke off"
-    """It accepted, or was about to, and reset the connection: somebody, or its kernel, is there and acts."""
+    """The reply of a master."""
+    LISTENS = "listens"
+    """It accepted, and what came is no master's reply: other bytes, a close, a reset."""
     REFUSES = "refuses"
     SILENT = "silent"
     UNABLE = "unable"
@@ -53,13 +67,14 @@ class Heard(NamedTuple):
 class Call:
     """One address being asked; ``begin`` makes it."""
 
-    __slots__ = ("_connected", "_frame", "_socket", "address")
+    __slots__ = ("_connected", "_heard", "_question", "_socket", "address")
 
-    def __init__(self, address: str, client: socket.socket, frame: bytes) -> None:
+    def __init__(self, address: str, client: socket.socket, question: Question) -> None:
         self.address = address
         self._socket = client
-        self._frame = frame
+        self._question = question
         self._connected = False
+        self._heard = b""
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
@@ -80,6 +95,8 @@ class Call:
     def give_up(self) -> Heard:
         """End the call, whose time is over."""
         self._socket.close()
+        if self._heard:
+            return self._strange()
         what = "accepts, but gives no sign of life" if self._connected else "does not accept"
         return Heard(Sign.SILENT, f"{self.address} {what}")
 
@@ -92,7 +109,7 @@ class Call:
             if self._socket.getsockname() == self._socket.getpeername():
                 # The kernel may pick the very port that is asked as ours, and we would talk to ourselves.
                 return failed(self.address, errno.ECONNREFUSED)
-            self._socket.send(self._frame)
+            self._socket.send(self._question.request)
         except OSError as error:
             # A socket that was reset between the connection and the first word says that it has no peer.
             return failed(self.address, errno.ECONNRESET if error.errno == errno.ENOTCONN else error.errno)
@@ -100,15 +117,28 @@ class Call:
 
     def _listen(self) -> Heard | None:
         try:
-            heard = self._socket.recv(1)
+            part = self._socket.recv(_MOST)
         except BlockingIOError:
             return None
         except OSError as error:
-            return failed(self.address, error.errno)
-        return Heard(Sign.ANSWERS, f"{self.address} {'answers' if heard else 'closed on us'}")
+            return self._strange() if self._heard else failed(self.address, error.errno)
+        self._heard += part
+        answer, closes = self._question.answer, self._question.close_answers
+        if answer is not None and answer in self._heard:
+            return Heard(Sign.ANSWERS, f"{self.address} answers")
+        if part and len(self._heard) < _MOST:
+            return None
+        if closes and not self._heard:
+            return Heard(Sign.ANSWERS, f"{self.address} answers by closing the connection")
+        return self._strange()
+
+    def _strange(self) -> Heard:
+        """Say that what came is not what a master replies; the bytes are a stranger's, and not shown."""
+        what = "says something else than a master" if self._heard else "closes the connection without a reply"
+        return Heard(Sign.LISTENS, f"{self.address} listens, and {what}")
 
 
-def begin(address: str, port: int, frame: bytes) -> Call | Heard:
+def begin(address: str, port: int, question: Question) -> Call | Heard:
     """Begin to connect, without waiting; what is heard at once is returned instead of the call."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -126,7 +156,7 @@ def begin(address: str, port: int, frame: bytes) -> Call | Heard:
     if number not in {0, errno.EINPROGRESS}:
         client.close()
         return failed(address, number)
-    return Call(address, client, frame)
+    return Call(address, client, question)
 
 
 def failed(address: str, number: int | None) -> Heard:
@@ -135,5 +165,5 @@ def failed(address: str, number: int | None) -> Heard:
     if number in _NOBODY:
         return Heard(Sign.REFUSES, text)
     if number in _BROKE_OFF:
-        return Heard(Sign.BROKE_OFF, text)
+        return Heard(Sign.LISTENS, text)
     return Heard(Sign.SILENT if number == errno.ETIMEDOUT else Sign.UNABLE, text)

@@ -48,6 +48,8 @@ class GridEngineCell:
     binary_path: Path
     ignore_fqdn: bool
     default_domain: str | None
+    encrypted: bool = False
+    """security_mode csp: the master's port speaks TLS."""
 
     @property
     def paths(self) -> CellPaths:
@@ -85,6 +87,7 @@ def discover(sge_root: Path, sge_cell: str = DEFAULT_CELL) -> GridEngineCell:
         binary_path=_path(source, values, "binary_path", sge_root / "bin"),
         ignore_fqdn=_ignore_fqdn(source, values),
         default_domain=_not_none(values.get("default_domain")),
+        encrypted=values.get("security_mode", "").lower() == "csp",
     )
 
 

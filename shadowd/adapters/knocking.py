@@ -1,25 +1,19 @@
-"""Asks TCP ports of a Grid Engine master for a sign of life.
+"""Asks the addresses of one host side by side whether a master answers there, within one limit.
 
-What is sent (``shadowd.adapters.calling`` says why anything is) was chosen by measuring sge_qmaster 8.1.9:
-its protocol frames messages as ``<gmsh><dl>LENGTH</dl></gmsh>``. To a frame whose content is no message
-it answers in 0.3 ms by closing the connection, and logs nothing; to noise without a frame it gives no
-answer before 4 KiB of it, and a well-formed greeting from an unknown client puts errors into its log.
-Stopped by SIGSTOP it is silent to all of them, and after five connections new ones hang unaccepted.
-
-Refuses to read what the peer says: any sign will do, and who it is that answers is not asked.
+What is asked and what counts as an answer says a ``Question`` (``shadowd.adapters.questions``). Refuses the
+resolver, and to say more of a stranger than that it listens.
 """
 
 import select
 import time
 from dataclasses import dataclass
 
-from shadowd.adapters.calling import Call, Heard, Sign, begin
+from shadowd.adapters.calling import Call, Heard, Question, Sign, begin
 from shadowd.core.values import ProbeOutcome
 
-KNOCK = b"<gmsh><dl>6</dl></gmsh><cm/>\n"
 _OUTCOMES = {
     Sign.ANSWERS: ProbeOutcome.ANSWERS,
-    Sign.BROKE_OFF: ProbeOutcome.ANSWERS,
+    Sign.LISTENS: ProbeOutcome.LISTENS,
     Sign.REFUSES: ProbeOutcome.REFUSES,
     Sign.SILENT: ProbeOutcome.SILENT,
     Sign.UNABLE: None,
@@ -35,14 +29,14 @@ class Answer:
     detail: str
 
 
-def knock(addresses: list[str], port: int, timeout: float) -> list[Answer]:
+def knock(addresses: list[str], port: int, question: Question, timeout: float) -> list[Answer]:
     """Ask all addresses at once; return when one answers, or when all have, or after ``timeout`` seconds."""
     ends = time.monotonic() + timeout
     answers: list[Answer] = []
     waiting: dict[int, Call] = {}
     try:
         for address in addresses:
-            call = begin(address, port, KNOCK)
+            call = begin(address, port, question)
             if isinstance(call, Heard):
                 answers.append(_answer(call))
             else:

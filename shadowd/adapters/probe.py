@@ -6,13 +6,16 @@ and a name without an address is doubt, never a reason to act. What answers by a
 alone is *here*, and tells nothing about another host; where a name has addresses of both, only the others
 are asked. The ancestor hangs 60 s here, DNS not counted.
 
+What is an answer, the master's protocol says (``shadowd.adapters.questions``). Who accepts and says
+anything else *listens*: that is a master that is not well, or any user of that host.
+
 With ``qping`` (Grid Engine's own client) its word is taken where it is unmistakable. Measured with 8.1.9:
 status 0 = answers (0.1 s); "Connection refused", "No route to host", "Network is unreachable" = refuses.
 Anything else says too little: with a frozen master it is mute for 61 s (so it is killed before the limit),
 behind a pulled cable likewise; it aborts without SGE_ROOT, does not find names for addresses that we know,
 and says "can't find connection" of any server that is no Grid Engine. TCP then decides in the time that is
-left: see ``shadowd.adapters.knocking``. TCP also goes first, for a moment: where every address refuses, the
-kernel has said all that qping would say a tenth of a second later, in the middle of a takeover.
+left: see ``shadowd.adapters.knocking``. TCP also goes first, for a moment: where a master answers the
+greeting, or every address refuses, qping would say the same a tenth of a second later.
 
 What keeps us from asking (no descriptors left, a local firewall) is doubt too, reported as UNRESOLVABLE
 with the reason. Refuses to retry.
@@ -24,14 +27,20 @@ from pathlib import Path
 
 from shadowd.adapters import asking, user
 from shadowd.adapters.addresses import is_own
+from shadowd.adapters.calling import Question
 from shadowd.adapters.knocking import Answer, knock
+from shadowd.adapters.questions import ANYTHING
 from shadowd.adapters.resolving import Resolver, Resolving, system_resolver
 from shadowd.core.values import Host, ProbeOutcome
 
 _DENIALS = ("Connection refused", "No route to host", "Network is unreachable", "Host is down")
 _SHARE = 0.8
 """Of the limit, for qping: enough is left for TCP to tell silence from refusal if qping is of no use."""
-_ORDER = (ProbeOutcome.ANSWERS, ProbeOutcome.SILENT, ProbeOutcome.REFUSES)
+_ORDER = (ProbeOutcome.ANSWERS, ProbeOutcome.LISTENS, ProbeOutcome.SILENT, ProbeOutcome.REFUSES)
+
+
+def _anything(_: str) -> Question:
+    return ANYTHING
 
 
 class TcpProbe:
@@ -47,10 +56,12 @@ class TcpProbe:
         *,
         resolver: Resolver = system_resolver,
         own: Callable[[str], bool] = is_own,
+        question: Callable[[str], Question] = _anything,
     ) -> None:
         """Take the port, the limit in seconds, addresses that need no resolver, and how to run qping.
 
         ``own`` tells whether an address is this host's. Addresses that the configuration gives are believed.
+        ``question`` tells what the master on the host of this name is asked.
         """
         self._port = port
         self._timeout = timeout
@@ -59,6 +70,7 @@ class TcpProbe:
         self._environment = dict(environment)
         self._resolving = Resolving(resolver)
         self._own = own
+        self._question = question
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
         """Return the outcome and a detail for people, within the limit, DNS included."""
@@ -78,17 +90,17 @@ class TcpProbe:
         return host.lower() not in self._addresses and self._own(address)
 
     def _ask(self, host: Host, found: list[str], ends: float, qping: Path | None) -> tuple[ProbeOutcome, str]:
+        question = self._question(host)
         if qping is not None:
             left = ends - time.monotonic()
-            answers = knock(found, self._port, left * (1 - _SHARE))
-            if all(answer.outcome is ProbeOutcome.REFUSES for answer in answers):
+            answers = knock(found, self._port, question, left * (1 - _SHARE))
+            settled = all(answer.outcome is ProbeOutcome.REFUSES for answer in answers)
+            if settled or any(answer.outcome is ProbeOutcome.ANSWERS for answer in answers):
                 return _sum_up(host, answers)
             answer = self._ask_qping(qping, host, left * _SHARE)
             if answer.outcome is not None:
                 return answer.outcome, answer.detail
-            if any(answer.outcome is ProbeOutcome.ANSWERS for answer in answers):
-                return _sum_up(host, answers)
-        return _sum_up(host, knock(found, self._port, max(0.05, ends - time.monotonic())))
+        return _sum_up(host, knock(found, self._port, question, max(0.05, ends - time.monotonic())))
 
     def _find(self, host: str, timeout: float) -> list[str] | str:
         # A known "address" may be a name too: whoever writes the configuration decides.

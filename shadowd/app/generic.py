@@ -13,6 +13,7 @@ from shadowd.adapters.genericfiles import BeatFile, paths_of
 from shadowd.adapters.hostnames import HostNames
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
+from shadowd.adapters.questions import TORQUE, site
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.sitecommand import CommandProbe, Health, LeaseOnly, SiteCommand
@@ -80,6 +81,7 @@ def probe_of(cell: CellSettings, files: GridEngineFiles, ask: Asking) -> MasterP
         return CommandProbe(ask(cell.probe.command, timeout))
     if cell.probe.port is None:
         return LeaseOnly()
+    question = TORQUE if cell.kind == "torque" else site(cell.probe.send, cell.probe.expect)
     return TcpProbe(
         cell.probe.port,
         timeout,
@@ -87,4 +89,5 @@ def probe_of(cell: CellSettings, files: GridEngineFiles, ask: Asking) -> MasterP
         None,
         {},
         resolver=lambda name: system_resolver(files.address(Host(name))),
+        question=lambda _: question,
     )

@@ -14,6 +14,7 @@ from shadowd.adapters.execution import Program
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.publish import replace_file
+from shadowd.adapters.questions import ANYTHING, greeting
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.user import become
@@ -63,6 +64,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
             _qping(cell_settings, cell, environ),
             environment,
             resolver=lambda name: system_resolver(files.address(Host(name))),
+            question=lambda name: ANYTHING if cell.encrypted else greeting(name, own[0]),
         ),
         runtime_dir=settings.runtime_dir,
     )

@@ -3,8 +3,8 @@
 A takeover rewrites ``act_qmaster``, so the list is read again while a master is searched for. The files lie
 on the shared directory, which may hang: they are read in a thread, one at a time, and while it is stuck the
 last list that was read counts, if there is one. A host answers as the probe of a takeover has it
-(``shadowd.adapters.knocking``): a frozen master does not. Apart from the rest, because only here the
-readers of the daemon are loaded. Refuses to write.
+(``shadowd.adapters.questions``): neither a frozen master does, nor a stranger on its port. Apart
+from the rest, because only here the readers of the daemon are loaded. Refuses to write.
 """
 
 import queue
@@ -15,7 +15,7 @@ from dataclasses import replace
 from shadowd.adapters.gridengine import qmaster_port
 from shadowd.adapters.ground import survey
 from shadowd.adapters.hostnames import machine_names
-from shadowd.adapters.knocking import KNOCK
+from shadowd.adapters.questions import ANYTHING, greeting, site
 from shadowd.client.race import Protocol
 from shadowd.client.servers import Server
 from shadowd.client.sources import TORQUE, ServerList
@@ -51,14 +51,16 @@ def gridengine_list(cell: LightCell, environ: Mapping[str, str], *, only: bool =
     if cell.kind == "torque":
         protocol = TORQUE if cell.port is None else TORQUE._replace(port=cell.port)
     else:
-        protocol = _protocol(cell.port or qmaster_port(environ))
+        protocol = _protocol(cell, environ, own[0])
     notes = tuple(f"{one.subject}: {one.problem.value} {one.detail}".strip() for one in problems)
     return ServerList(protocol, servers, f"cell {cell.name}", servers[0].host, notes, cell.addresses)
 
 
 def named_list(servers: tuple[Server, ...], environ: Mapping[str, str]) -> ServerList:
     """Return a list of hosts that somebody named, to be asked as masters; raises ``ConfigError``."""
-    return ServerList(_protocol(qmaster_port(environ)), servers, "--servers", servers[0].host)
+    port, own = qmaster_port(environ), machine_names(Seconds(1))[0]
+    protocol = Protocol("gridengine", port, lambda host: greeting(host, own))
+    return ServerList(protocol, servers, "--servers", servers[0].host)
 
 
 class CellSource:
@@ -107,5 +109,10 @@ class CellSource:
             )
 
 
-def _protocol(port: int) -> Protocol:
-    return Protocol("gridengine", port, KNOCK, reset_answers=True)
+def _protocol(cell: LightCell, environ: Mapping[str, str], own: str) -> Protocol:
+    port = cell.port or qmaster_port(environ)
+    if cell.kind == "gridengine":
+        return Protocol("gridengine", port, lambda host: greeting(host, own))
+    # Of a generic cell without ``expect`` whoever does anything serves: a client has nothing better.
+    question = ANYTHING if cell.expect is None else site(cell.send, cell.expect)
+    return Protocol("gridengine", port, lambda _: question)

@@ -20,7 +20,7 @@ from shadowd.errors import ShadowdError
 PROBE_TIMEOUT: Final = 3.0
 TIMEOUT: Final = 30.0
 WATCH_INTERVAL: Final = 5.0
-"""Seconds. Each look leaves a line in the log of a pbs_server at its usual level."""
+"""Seconds between two looks."""
 _AGAIN = 0.5
 _READ_AGAIN = 1.0
 """Seconds beyond ``probe_timeout`` after which a list that may have changed is read again."""

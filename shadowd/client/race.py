@@ -4,21 +4,21 @@ The manner is that of Happy Eyeballs (RFC 8305): the next server is asked after 
 when an earlier one has failed, and nobody is waited for while others can be asked. So one that hangs, drops
 packets or has no address costs the stagger and not its time limit. In a highly available set exactly one
 server serves, so whoever answers first is it; of several that answer in one moment the earlier in the list.
-What counts as an answer: ``shadowd.adapters.calling``, and the ``Protocol``.
+What counts as an answer: the ``Protocol``, and ``shadowd.adapters.calling``.
 
 One thread and one poll for all (names alone have threads, ``lookup``). A server that failed is asked again
-after a pause, as long as the search goes on: it may be starting. Refuses to read more than a byte.
+after a pause, as long as the search goes on: it may be starting. Refuses to take a connection for an answer.
 """
 
 import heapq
 import select
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from shadowd.adapters.calling import Call, Heard, Sign, begin
+from shadowd.adapters.calling import Call, Heard, Question, Sign, begin
 from shadowd.client.lookup import Lookups
 from shadowd.client.servers import Server
 
@@ -32,6 +32,8 @@ class State(Enum):
     """What became of asking one server."""
 
     ANSWERS = "answers"
+    LISTENS = "listens"
+    """Somebody accepts there, and what came is no reply of a server of this kind."""
     REFUSES = "refuses"
     SILENT = "silent"
     """It accepts and never answers, or drops everything, until ``probe_timeout``."""
@@ -42,16 +44,22 @@ class State(Enum):
     """Another one answered first."""
 
 
+_STATES: Final = (
+    (Sign.LISTENS, State.LISTENS),
+    (Sign.SILENT, State.SILENT),
+    (Sign.REFUSES, State.REFUSES),
+)
+"""The liveliest of several addresses speaks for the host."""
+
+
 class Protocol(NamedTuple):
     """How to make a server of one kind answer."""
 
     kind: str
     port: int
     """Where the list names none."""
-    frame: bytes
-    """What is sent."""
-    reset_answers: bool
-    """Whether a reset connection is an answer."""
+    question: Callable[[str], Question]
+    """What is sent to the server of this name, and what counts as its answer."""
 
 
 class Sighting(NamedTuple):
@@ -171,7 +179,7 @@ class Race:
         server = self.sightings[trial.index].server
         trial.calls = {}
         for address in addresses:
-            call = begin(address, server.port or self._protocol.port, self._protocol.frame)
+            call = begin(address, server.port or self._protocol.port, self._protocol.question(server.host))
             if isinstance(call, Heard):
                 trial.heard.append(call)
                 continue
@@ -210,16 +218,12 @@ class Race:
 
     def _judge(self, trial: _Trial) -> None:
         """End a trial in which somebody answered, or in which nobody is left to answer."""
-        good = {Sign.ANSWERS, Sign.BROKE_OFF} if self._protocol.reset_answers else {Sign.ANSWERS}
-        answer = next((heard for heard in trial.heard if heard.sign in good), None)
+        answer = next((heard for heard in trial.heard if heard.sign is Sign.ANSWERS), None)
         if answer is not None:
             self._end(trial, State.ANSWERS, answer.text)
         elif not trial.calls:
             signs = {heard.sign for heard in trial.heard}
-            if Sign.SILENT in signs:
-                state = State.SILENT
-            else:
-                state = State.REFUSES if signs - {Sign.UNABLE} else State.UNABLE
+            state = next((state for sign, state in _STATES if sign in signs), State.UNABLE)
             self._end(trial, state, "; ".join(heard.text for heard in trial.heard))
 
     def _expire(self, now: float) -> None:

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from shadowd.adapters.calling import Question
+from shadowd.adapters.questions import TORQUE as DISCONNECT
 from shadowd.client.race import Protocol
 from shadowd.client.servers import LARGEST, Server, parse_servers
 from shadowd.errors import ConfigError
@@ -21,12 +23,13 @@ SERVER_NAME: Final = "/var/spool/torque/server_name"
 TORQUE_PORT: Final = 15001
 VARIABLES: Final = ("PBS_DEFAULT", "PBS_SERVER")
 """By which TORQUE's clients are told their server; the first that is set counts."""
-TORQUE: Final = Protocol("torque", TORQUE_PORT, b"+2+2+0+7shadowd+0", reset_answers=False)
-"""A Connect request (0) of version 2 of the batch protocol by a user "shadowd", without extension, in DIS
-encoding. It changes nothing, and a server rejects it on every TCP connection with a reply, whatever its
-version and access lists, and a line at debug level (read in pbs_server's process_request.c, not measured).
-Reply bytes or an orderly close count as an answer. A reset does not: the kernel sends one for a server that
-dies with the connection unaccepted."""
+
+
+def _disconnect(_: str) -> Question:
+    return DISCONNECT
+
+
+TORQUE: Final = Protocol("torque", TORQUE_PORT, _disconnect)
 
 
 class ServerList(NamedTuple):

@@ -155,6 +155,7 @@ Options = Annotated[
         }
     ),
 ]
+Text = Annotated[str, PlainValidator(words.line), WithJsonSchema({**_STRING, "maxLength": 1000})]
 Qping = Annotated[
     str, PlainValidator(_qping), WithJsonSchema({"type": "string", "pattern": "^(auto|off|/.*)$"})
 ]

@@ -44,6 +44,10 @@ class LightCell(NamedTuple):
     """The master's, where the file or the environment says it."""
     addresses: Mapping[str, str] = {}
     """Address by host name, in place of the resolver."""
+    send: str | None = None
+    """What a generic cell's port is sent."""
+    expect: str | None = None
+    """What its master's reply contains."""
     user: str | None = None
     """Account of the pair."""
     server_lock: tuple[str, Path] | None = None
@@ -95,16 +99,17 @@ def _cell(cell: Any, host: str | None, runtime_dir: Path, source: Source) -> Lig
     )
 
 
-def _probe(cell: dict[str, Any]) -> tuple[int | None, Mapping[str, str]]:
-    """Return port and addresses of the master's hosts, without what is wrong, which `run` tells."""
+def _probe(cell: dict[str, Any]) -> tuple[int | None, Mapping[str, str], str | None, str | None]:
+    """Return port, addresses, ``send`` and ``expect``, without what is wrong, which `run` tells."""
     probe, launch = (table if isinstance(table := cell.get(key), dict) else {} for key in ("probe", "launch"))
     variables, known = launch.get("environment"), probe.get("addresses")
     port = probe.get("port") or (variables.get("SGE_QMASTER_PORT") if isinstance(variables, dict) else None)
     addresses = known.items() if isinstance(known, dict) else ()
     found = {str(name).lower(): address for name, address in addresses if isinstance(address, str)}
+    send, expect = (text if isinstance(text := probe.get(key), str) else None for key in ("send", "expect"))
     with suppress(ValueError):
-        return None if port is None else words.port(port), found
-    return None, found
+        return None if port is None else words.port(port), found, send, expect
+    return None, found, send, expect
 
 
 def _user(cell: dict[str, Any]) -> str | None:

@@ -156,6 +156,11 @@ class CellSettings(Strict):
             raise words.UnfitError("has a command, which only a generic or torque cell can have")
         if isinstance(value, ProbeSettings) and value.command and value.port:
             raise words.UnfitError("has both command and port: one of them must ask")
+        if isinstance(value, ProbeSettings) and (value.send or value.expect):
+            if kind in {"gridengine", "torque"}:
+                raise words.UnfitError(f"has send or expect: what a {kind} master is asked is known")
+            if value.port is None or value.expect is None:
+                raise words.UnfitError("has send or expect: both need the port, and send needs expect")
         return value
 
     @property

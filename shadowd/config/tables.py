@@ -20,6 +20,7 @@ from shadowd.config.fields import (
     Port,
     Program,
     Qping,
+    Text,
     Threshold,
     UserName,
 )
@@ -72,6 +73,8 @@ class ProbeSettings(Strict):
     command: Program | None = described(
         None, "Asks SHADOWD_HOST; 0: a master answers there.", ["/usr/bin/ask"]
     )
+    send: Text | None = described(None, "What is sent to the port of a generic cell.", "PING\r\n")
+    expect: Text | None = described(None, "What the reply of a master contains.", "+PONG")
     qping: Qping = described("auto", 'Path of qping; "auto" looks for it, "off" connects only.', "auto")
     addresses: Addresses = Field(
         default_factory=dict,

@@ -127,6 +127,13 @@ def text(value: object) -> str:
     return value
 
 
+def line(value: object) -> str:
+    """Return what is said to a port, or heard from it: some characters, control characters too."""
+    if not 1 <= len(text(value)) <= 1000:
+        raise UnfitError("is empty, or longer than 1000 characters")
+    return text(value)
+
+
 def path(value: object) -> Path:
     """Return an absolute path; a relative one would depend on where the daemon was started."""
     name = text(str(value) if isinstance(value, Path) else value)

@@ -108,6 +108,8 @@ REMEDIES: dict[Reason, str] = {
     "the running master into care by itself, and then shadowd migrate.",
     Reason.MASTER_ANSWERS: "On the master's host find out why it does not write SPOOL/heartbeat: disk full, "
     "rights, hung mount, frozen in part? If it is useless: sgemaster restart there.",
+    Reason.LISTENS: "On the old master's host see who listens on its port (ss -ltnp). A master that is not "
+    "well: end it. Anybody else: shadowd takeover, on a healthy shadow host, passes over him.",
     Reason.LEASE_RUNS: _WAIT,
     Reason.WINDOW_OPEN: _WAIT,
     Reason.BACKING_OFF: "It tries again by itself at that time; shadowd takeover does not wait for it. Find "

@@ -51,8 +51,11 @@ Time
         ``values.DRIFT``
 
 Becoming master
-    4.  Verify before claiming: lock first, then beat, act_qmaster, shadow list, pause, probe. ``watch``,
-        and the order of reads in ``runtime.executor``
+    4.  Verify before claiming: lock first, then beat, act_qmaster, shadow list, pause, probe. Whoever answers
+        there as a master does is one, and is not replaced. Whoever listens there and does not may be anybody:
+        that binds only where nothing accounts for the old master (no guard whose lease is over, no outcome,
+        no fence) and no operator asks. After ``died`` or ``stepped_down`` (rule 12) nobody is asked.
+        ``watch``, ``memory``, and the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
     7.  Account for everyone who might be running, ``accounts``; whom only time has settled is fenced where

@@ -29,10 +29,12 @@ class Circumstances:
     accounts: tuple[Account, ...]
     unresolvable: Host | None
     """The host in act_qmaster that the last probe found no address for."""
+    listener: Host | None
+    """The host in act_qmaster where somebody listens and, in the last probe, did not answer as a master."""
     retry_at: Instant
     owes_outcome: bool
     asked: bool
-    """An operator asked: back-off and a recorded shutdown do not bind, a fresh beat does."""
+    """An operator asked: back-off, a recorded shutdown and a listener do not bind, a fresh beat does."""
     moving: bool
     """An operator wants the master moved here: it may beat, and its guard must be able to step down."""
     guarded: bool
@@ -97,6 +99,8 @@ def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
         yield _unreadable(Reason.ACTIVE_UNKNOWN, seen.active)
     elif seen.active == known.unresolvable:
         yield Refusal(Reason.ACTIVE_UNKNOWN, f"{seen.active} has no address", known.retry_at)
+    elif seen.active == known.listener and not known.asked:
+        yield Refusal(Reason.LISTENS, f"on {seen.active}", known.retry_at)
 
 
 def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:

@@ -10,7 +10,16 @@ from shadowd.core.events import Observed
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.proofs import Proofs
 from shadowd.core.silence import Change, Silence
-from shadowd.core.values import Epoch, Host, Instant, NoticeKind, Seconds, ServerLock, Unknown
+from shadowd.core.values import (
+    Epoch,
+    Host,
+    Instant,
+    NoticeKind,
+    Protection,
+    Seconds,
+    ServerLock,
+    Unknown,
+)
 
 _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
@@ -103,6 +112,18 @@ class Memory:
         """True if there is one, as far as the listing alone can tell."""
         later_closed = all(not record.open for record in self.ledger.suspects)
         return later_closed and not self._inherited and self._ended_as(_DEATHS)
+
+    def accounted(self, host: Host) -> bool:
+        """Tell whether more than silence speaks against a master on this host, for one who may bid by now.
+
+        It was switched off since the last beat; or the last confirmed master ran there and had a guard: then
+        an outcome, or the end of its lease, says that it is gone, unless something has lived since.
+        """
+        last = self.ledger.last_confirmed
+        if host in self.proofs.silent or last is None or isinstance(last.claim, Unknown):
+            return host in self.proofs.silent
+        guarded = last.claim.host == host and last.claim.protection is not Protection.NONE
+        return guarded and (last.open or not self._overtaken)
 
     def suspected(self, active: Host | Unknown, own: Host) -> tuple[Host, ...]:
         """Return the hosts of which only time says that they run no master, and no proof does (rule 7)."""

@@ -31,6 +31,11 @@ class Proofs:
         """Those since the last beat."""
         return tuple(one for one in self.attempts if one.host in self._silent_since or self.failed(one.host))
 
+    @property
+    def silent(self) -> frozenset[Host]:
+        """The hosts that were switched off after the last beat."""
+        return frozenset(self._silent_since)
+
     def note(self, attempt: FenceAttempt) -> None:
         """Remember how an attempt ended."""
         self._last[attempt.host] = attempt

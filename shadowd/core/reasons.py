@@ -73,6 +73,7 @@ class Reason(Enum):
     SERVER_LOCK_UNKNOWN = ("server_lock_unknown", "server.lock cannot be read")
     NOT_GUARDED = ("not_guarded", "the master has no guard on another host that could step down")
     MASTER_ANSWERS = ("master_answers", "the master answers although its heartbeat stands still")
+    LISTENS = ("listens", "somebody listens on the old master's port and does not answer as a master does")
     LEASE_RUNS = ("lease_runs", "the old master's lease has not ended yet")
     WINDOW_OPEN = ("window_open", "another host's claim is still open")
     BACKING_OFF = ("backing_off", "the last attempt failed; the next one waits")

@@ -38,6 +38,7 @@ REFUSALS = (
     Reason.SHADOWS_UNKNOWN,
     Reason.NOT_A_SHADOW,
     Reason.ACTIVE_UNKNOWN,
+    Reason.LISTENS,
     Reason.RESIDENT,
     Reason.WINDOW_OPEN,
     Reason.LEASE_RUNS,
@@ -49,7 +50,7 @@ REFUSALS = (
 """What ``eligibility.refusals`` may return."""
 _PASSED = (Reason.BACKING_OFF, Reason.BEATING)
 """Refusals that are over for good when a verification begins."""
-_NOT_ASKED = (Reason.BACKING_OFF, Reason.SHUT_DOWN)
+_NOT_ASKED = (Reason.BACKING_OFF, Reason.SHUT_DOWN, Reason.LISTENS)
 """Refusals that do not bind an operator, and only an operator's request is refused aloud while STALE."""
 
 ABANDONED = (

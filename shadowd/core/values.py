@@ -236,8 +236,12 @@ class ProbeOutcome(Enum):
     process listens behind the port. It tells nothing about another host."""
     REFUSES = "refuses"
     """Connection refused, or host or network unreachable: nobody is there."""
+    LISTENS = "listens"
+    """Somebody accepts, and does not answer as a master does: a master that is not well, or anybody else, for
+    whoever likes may listen on a port that nobody holds. It speaks against a takeover only where nothing
+    accounts for the old master (``core.watch``)."""
     SILENT = "silent"
-    """Accepts and never answers, or drops everything, until ``probe_timeout``."""
+    """Accepts and never says a word, or drops everything, until ``probe_timeout``."""
     UNRESOLVABLE = "unresolvable"
     """The name has no address: doubt, never a reason to act."""
 

@@ -68,6 +68,7 @@ class Watch:
         self._back_until = course.since
         """Others go first until then, whatever beats meanwhile."""
         self._unresolvable: Host | None = None
+        self._listener: Host | None = None
         self._asked: Reason | None = None
         self._cause = Reason.SILENT
         self._standing = Standing()
@@ -114,7 +115,7 @@ class Watch:
         if change is Change.MOVED:
             self.attempts = 0
             self._retry_at = now
-            self._unresolvable = None
+            self._unresolvable = self._listener = None
         self.refusals = refusals(seen, self._circumstances(now), now)
         said = self._standing.say(self.refusals)
         if self._course.state is State.VERIFYING:
@@ -142,6 +143,13 @@ class Watch:
             self.back_off(now)
             self.refusals = (Refusal(Reason.ACTIVE_UNKNOWN, event.doubt, self._retry_at),)
             return self._stand_down(Reason.ACTIVE_UNKNOWN, f"{event.host} {event.detail}".strip(), now)
+        # A listener keeps nobody waiting for ever: a lease, a fence or a person outweighs it.
+        outweighed = self._asked is not None or self._memory.accounted(event.host)
+        if event.outcome is ProbeOutcome.LISTENS and not outweighed:
+            self._listener = event.host
+            self.back_off(now)
+            self.refusals = (Refusal(Reason.LISTENS, f"on {event.host}", self._retry_at),)
+            return self._stand_down(Reason.LISTENS, event.detail, now)
         return (Observe(),)
 
     def back_off(self, now: Instant) -> None:
@@ -176,7 +184,9 @@ class Watch:
             cause = Reason.DELAY_OVER
         if not self.refusals and not isinstance(seen.active, Unknown):
             self._cause = cause
-            return (*said, *self._course.go(cause, now), Probe(seen.active))
+            # The guard's word is better than the port's, where anybody may listen by now.
+            look = Observe() if self._memory.death else Probe(seen.active)
+            return (*said, *self._course.go(cause, now), look)
         if cause is self._asked:
             return (*said, *self._refuse(now))
         return said
@@ -241,6 +251,7 @@ class Watch:
             shut_down=self._memory.shut_down,
             accounts=self._accounts(now),
             unresolvable=self._unresolvable if now < self._retry_at else None,
+            listener=self._listener if now < self._retry_at else None,
             retry_at=max(self._retry_at, self._back_until),
             owes_outcome=self._owes(),
             asked=self._asked is not None,

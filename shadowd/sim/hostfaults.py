@@ -136,6 +136,7 @@ class HostFaults(Repairs):
         seat = self._seat(host)
         outcomes = (
             ProbeOutcome.REFUSES,
+            ProbeOutcome.LISTENS,
             ProbeOutcome.SILENT,
             ProbeOutcome.UNRESOLVABLE,
             ProbeOutcome.ANSWERS,

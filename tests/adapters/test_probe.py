@@ -5,16 +5,18 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from shadowd.adapters.addresses import is_own, own_addresses
-from shadowd.adapters.knocking import KNOCK
+from shadowd.adapters.calling import Question
 from shadowd.adapters.probe import TcpProbe
+from shadowd.adapters.questions import TORQUE, greeting, site
 from shadowd.core.values import Host, ProbeOutcome
 from tests.lab import processes
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, greets, hangs_up, says_ok, shuts
 from tests.lab.processes import wait_for
 
 HERE = Host("alpha")
@@ -40,30 +42,98 @@ def test_a_server_that_speaks_answers(net: Net) -> None:
 
 def test_a_server_that_closes_answers(net: Net) -> None:
     """So does sge_qmaster to what is no message."""
-    assert probe(net.server(lambda _: None), timeout=10).ask(HERE)[0] is ProbeOutcome.ANSWERS
+    assert probe(net.server(shuts), timeout=10).ask(HERE)[0] is ProbeOutcome.ANSWERS
 
 
-def test_a_server_that_resets_answers(net: Net) -> None:
-    """Closing with unread bytes resets the connection: somebody is there."""
+def test_a_server_that_resets_is_somebody_and_no_answer(net: Net) -> None:
+    """Closing with unread bytes resets the connection, and so does the kernel for one that dies."""
 
     def slam(client: socket.socket) -> None:
         client.recv(1)
 
-    assert probe(net.server(slam), timeout=10).ask(HERE)[0] is ProbeOutcome.ANSWERS
+    assert probe(net.server(slam), timeout=10).ask(HERE)[0] is ProbeOutcome.LISTENS
 
 
-def test_what_is_sent_is_one_frame(net: Net) -> None:
-    """The stated length is that of the content: sge_qmaster must not wait for more."""
-    heard: list[bytes] = []
+def frames(data: bytes) -> list[bytes]:
+    """Return the messages of commlib frames, each as long as its frame says; what follows a header is its."""
+    found = []
+    while data:
+        head, _, rest = data.partition(b"</gmsh>")
+        length = int(head.removeprefix(b"<gmsh><dl>").removesuffix(b"</dl>"))
+        message, data = rest[:length], rest[length:]
+        if b"<mih " in message:
+            size = int(message.partition(b"<dl>")[2].partition(b"</dl>")[0])
+            found.append(data[:size])
+            data = data[size:]
+        else:
+            found.append(message)
+    return found
 
-    def listen(client: socket.socket) -> None:
-        heard.append(client.recv(100))
 
-    probe(net.server(listen), timeout=10).ask(HERE)
-    wait_for(lambda: heard, 10, "it was heard")
-    head, _, content = KNOCK.partition(b"</gmsh>")
-    assert heard == [KNOCK]
-    assert head == b"<gmsh><dl>%d</dl>" % len(content)
+def test_what_a_grid_engine_master_is_sent_are_whole_frames() -> None:
+    """The stated lengths are those of the contents: sge_qmaster must not wait for more, nor complain."""
+    connect, farewell = frames(greeting("alpha.lab", "beta.lab").request)
+    assert connect.startswith(b'<cm version="0.4"><df>bin</df><ct>message</ct><dst host="alpha.lab" ')
+    assert connect.endswith(b"</cm>")
+    assert b'<rdata host="beta.lab" comp="qping" id="0">' in connect
+    assert farewell == b'<ccm version="0.1"></ccm>'
+    assert b'host=""' in frames(greeting('a"><x', "beta").request)[0]
+
+
+def strange(question: Question) -> list[Callable[[socket.socket], None]]:
+    """Return how strangers behave who are no master of this kind."""
+    return [says_ok, shuts] if not question.close_answers else [says_ok]
+
+
+@pytest.mark.parametrize(
+    ("question", "answers"),
+    [
+        (greeting("alpha", "beta"), greets),
+        (TORQUE, hangs_up),
+        (site("PING", "ok"), says_ok),
+    ],
+    ids=["gridengine", "torque", "generic"],
+)
+def test_an_answer_is_one_of_the_masters_protocol(
+    net: Net, question: Question, answers: Callable[[socket.socket], None]
+) -> None:
+    """A listener that says nothing is silent; one that says something else, or closes, listens."""
+
+    def outcome(port: int, timeout: float = 10) -> ProbeOutcome:
+        made = TcpProbe(port, timeout, {HERE: "127.0.0.1"}, None, {}, question=lambda _: question)
+        return made.ask(HERE)[0]
+
+    assert outcome(net.server(answers)) is ProbeOutcome.ANSWERS
+    for stranger in [greets] if question.answer == b"ok" else strange(question):
+        assert outcome(net.server(stranger)) is ProbeOutcome.LISTENS
+    assert outcome(int(net.listener().getsockname()[1]), LIMIT) is ProbeOutcome.SILENT
+
+
+def test_without_expect_nobody_of_a_generic_cell_answers(net: Net) -> None:
+    """Nobody can tell what an answer is, so whoever does anything listens."""
+    for stranger in (says_ok, shuts, greets):
+        port = net.server(stranger)
+        made = TcpProbe(port, 10, {HERE: "127.0.0.1"}, None, {}, question=lambda _: site(None, None))
+        assert made.ask(HERE)[0] is ProbeOutcome.LISTENS
+
+
+def test_a_stranger_that_talks_without_end_is_cut_off(net: Net) -> None:
+    """No more than 4 KiB are read of it, and one that dribbles has the one limit."""
+
+    def babbles(client: socket.socket) -> None:
+        with suppress(OSError):
+            client.sendall(b"x" * 1_000_000)
+
+    def dribbles(client: socket.socket) -> None:
+        client.recv(4096)
+        with suppress(OSError):
+            client.sendall(b"x")
+            client.recv(1)
+
+    for stranger, limit in ((babbles, 10.0), (dribbles, LIMIT)):
+        port = net.server(stranger)
+        made = TcpProbe(port, limit, {HERE: "127.0.0.1"}, None, {}, question=lambda _: TORQUE)
+        assert made.ask(HERE)[0] is ProbeOutcome.LISTENS
 
 
 def test_a_closed_port_refuses(net: Net) -> None:

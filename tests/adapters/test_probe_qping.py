@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters import asking
+from shadowd.adapters.calling import Question
 from shadowd.adapters.probe import TcpProbe
+from shadowd.adapters.questions import greeting
 from shadowd.core.values import Host, ProbeOutcome
 from tests.lab import processes
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, greets, says_ok, shuts
 from tests.lab.processes import wait_for
 
 HERE = Host("alpha")
@@ -28,16 +30,24 @@ def qping(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
+def greet(host: str) -> Question:
+    """Return what a Grid Engine master is asked."""
+    return greeting(host, "beta")
+
+
 def ask_with(qping: Path, port: int, timeout: float = 10, address: str = "127.0.0.1") -> ProbeOutcome:
     """Ask through this qping."""
-    return TcpProbe(port, timeout, {HERE: address}, qping, {"PATH": "/usr/bin:/bin"}).ask(HERE)[0]
+    made = TcpProbe(port, timeout, {HERE: address}, qping, {"PATH": "/usr/bin:/bin"}, question=greet)
+    return made.ask(HERE)[0]
 
 
 def test_qping_is_asked_as_grid_engine_wants(net: Net, qping: Callable[[str], Path], tmp_path: Path) -> None:
     """The arguments are those of the manual page, the environment is the cell's."""
     program = qping(f'echo "$@" > {tmp_path}/asked; echo "$SGE_CELL" >> {tmp_path}/asked')
     port = net.server(says_ok)
-    made = TcpProbe(port, 10, {HERE: "127.0.0.1"}, program, {"PATH": "/bin", "SGE_CELL": "lab"})
+    made = TcpProbe(
+        port, 10, {HERE: "127.0.0.1"}, program, {"PATH": "/bin", "SGE_CELL": "lab"}, question=greet
+    )
     assert made.ask(HERE)[0] is ProbeOutcome.ANSWERS
     assert (tmp_path / "asked").read_text() == f"-info 127.0.0.1 {port} qmaster 1\nlab\n"
 
@@ -46,6 +56,22 @@ def test_a_port_that_refuses_needs_no_qping(net: Net, qping: Callable[[str], Pat
     """The kernel's refusal is certain, and a takeover waits for the answer."""
     assert ask_with(qping(f"touch {tmp_path}/asked"), net.closed_port()) is ProbeOutcome.REFUSES
     assert not (tmp_path / "asked").exists()
+
+
+def test_a_master_that_answers_the_greeting_needs_no_qping(
+    net: Net, qping: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Its own protocol has spoken; qping would say the same, later."""
+    assert ask_with(qping(f"touch {tmp_path}/asked"), net.server(greets)) is ProbeOutcome.ANSWERS
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_stranger_that_closes_is_no_master_whatever_qping_thinks_of_it(
+    net: Net, qping: Callable[[str], Path]
+) -> None:
+    """Whoever may listen there: qping, as it is, finds nothing, and TCP says that somebody listens."""
+    missing = qping('echo "can\'t find connection"; exit 1')
+    assert ask_with(missing, net.server(shuts)) is ProbeOutcome.LISTENS
 
 
 @pytest.mark.parametrize("words", ["Connection refused", "No route to host", "Network is unreachable"])
@@ -68,13 +94,13 @@ def test_qpings_clear_denials_refuse(net: Net, qping: Callable[[str], Path], wor
 )
 def test_where_qping_is_unclear_tcp_decides(net: Net, qping: Callable[[str], Path], text: str) -> None:
     """A qping that aborts, babbles or hangs neither hides a master nor invents one."""
-    assert ask_with(qping(text), net.server(says_ok), timeout=1) is ProbeOutcome.ANSWERS
+    assert ask_with(qping(text), net.server(says_ok), timeout=1) is ProbeOutcome.LISTENS
     assert ask_with(qping(text), net.closed_port(), timeout=1) is ProbeOutcome.REFUSES
 
 
 def test_without_a_working_qping_tcp_decides(net: Net, tmp_path: Path) -> None:
     """The program may have been removed since the daemon started."""
-    assert ask_with(tmp_path / "no_such_qping", net.server(says_ok)) is ProbeOutcome.ANSWERS
+    assert ask_with(tmp_path / "no_such_qping", net.server(says_ok)) is ProbeOutcome.LISTENS
 
 
 def test_a_hanging_qping_is_killed_with_its_children(

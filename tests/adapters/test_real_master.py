@@ -20,9 +20,14 @@ PROBE = """
 import os, sys
 from pathlib import Path
 from shadowd.adapters.probe import TcpProbe
-host, port, limit, qping = sys.argv[1:]
+from shadowd.adapters.questions import greeting
+host, port, limit, qping, own = sys.argv[1:]
 environment = {name: os.environ[name] for name in os.environ if name.startswith(("SGE_", "LD_"))}
-print(TcpProbe(int(port), float(limit), {}, Path(qping) if qping else None, environment).ask(host)[0].value)
+made = TcpProbe(
+    int(port), float(limit), {}, Path(qping) if qping else None, environment,
+    question=lambda name: greeting(name, own or "nobody.invalid"),
+)
+print(made.ask(host)[0].value)
 """
 
 LAUNCH = """
@@ -69,10 +74,11 @@ print(json.dumps([story(1, signal.SIGKILL), story(2, signal.SIGTERM)]))
 """
 
 
-def probe(cell: Cell, host: str, limit: float, *, qping: bool) -> str:
-    """Ask from host b for the master of another one."""
+def probe(cell: Cell, host: str, limit: float, *, qping: bool, named: bool = True) -> str:
+    """Ask from host b for the master of another one; ``named``: under a name that the master can resolve."""
     program = str(cell.bin / "qping") if qping else ""
-    words = (cell.lab[host].fqdn, str(cell.port), str(limit), program)
+    own = cell.lab["b"].fqdn if named else ""
+    words = (cell.lab[host].fqdn, str(cell.port), str(limit), program, own)
     done = cell.run("b", sys.executable, "-c", PROBE, *words, env={"PYTHONPATH": PACKAGE}, check=True)
     return done.stdout.strip()
 
@@ -91,6 +97,20 @@ def test_the_real_master_is_probed(cell: Cell, qping: bool) -> None:  # noqa: FB
     assert probe(cell, "a", 2, qping=qping) == "silent"
     cell.kill_qmaster("a")
     assert probe(cell, "a", 10, qping=qping) == "refuses"
+
+
+def test_the_real_master_answers_the_greeting_of_a_host_that_it_does_not_know(cell: Cell) -> None:
+    """That it denies access is an answer of its protocol. Twenty greetings leave no line in its log."""
+    cell.start_qmaster("a")
+    assert probe(cell, "a", 10, qping=False, named=False) == "answers"
+    cell.kill_qmaster("a")
+    cell.start_qmaster("a")
+    before = (cell.spool / "messages").read_text()
+    for _ in range(20):
+        assert probe(cell, "a", 10, qping=False) == "answers"
+    # What commlib has to complain of is written with the next event that it has to tell.
+    cell.run("b", "qping", "-info", cell.lab["a"].fqdn, str(cell.port), "qmaster", "1", check=True)
+    assert (cell.spool / "messages").read_text() == before
 
 
 def test_the_real_master_is_launched_and_followed(cell: Cell) -> None:

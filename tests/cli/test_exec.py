@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.handmade import HandMade
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, greets, hangs_up
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def call(tmp_path: Path, *argv: str, **environ: str) -> subprocess.CompletedProc
 
 def test_the_command_is_told_the_serving_server(net: Net, tmp_path: Path) -> None:
     """By both of TORQUE's variables, whatever they said before."""
-    serving = f"127.0.0.1:{net.server(says_ok)}"
+    serving = f"127.0.0.1:{net.server(hangs_up)}"
     dead = f"127.0.0.2:{net.closed_port()}"
     show = ["sh", "-c", 'echo "$PBS_DEFAULT $PBS_SERVER $1"', "sh", "--servers"]
     done = call(tmp_path, "--servers", f"{dead},{serving}", "--", *show, PBS_DEFAULT=dead)
@@ -60,7 +60,7 @@ def test_the_command_is_told_the_serving_server(net: Net, tmp_path: Path) -> Non
 )
 def test_the_exit_status_is_the_command_s(net: Net, tmp_path: Path, command: list[str], code: int) -> None:
     """Signals too, for the process becomes the command; what cannot be run has env(1)'s status."""
-    done = call(tmp_path, "--servers", f"127.0.0.1:{net.server(says_ok)}", "--", *command)
+    done = call(tmp_path, "--servers", f"127.0.0.1:{net.server(hangs_up)}", "--", *command)
     assert done.returncode == code
     assert ("shadowd: " in done.stderr) == (code in {126, 127})
 
@@ -79,7 +79,7 @@ def test_a_grid_engine_command_waits_for_the_master_in_act_qmaster(
     made: HandMade, net: Net, tmp_path: Path
 ) -> None:
     """Another host that answers is of no use to it; the cell's variables are set."""
-    port = net.server(says_ok, "127.0.0.3")
+    port = net.server(greets, "127.0.0.3")
     probe = f'[cell.probe]\nport = {port}\naddresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }}\n'
     made.config.write_text(made.config.read_text() + probe)
     argv = ["--config", str(made.config), "--probe-timeout", "0.2"]
@@ -100,7 +100,7 @@ def test_a_torque_command_of_a_cell_is_told_its_server(net: Net, tmp_path: Path)
     (made / "shadowd" / "master").write_text("h1\n")
     (made / "shadowd" / "hosts" / "h2.json").write_text("{}")
     config = tmp_path / "shadowd.toml"
-    port = net.server(says_ok, "127.0.0.3")
+    port = net.server(greets, "127.0.0.3")
     config.write_text(
         f'host = "h3"\n[[cell]]\nkind = "torque"\nname = "one"\ndirectory = "{made}"\n'
         f"[cell.probe]\nport = {port}\n"

@@ -14,7 +14,7 @@ import pytest
 
 from shadowd.cli import main
 from tests.console.handmade import HandMade
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, greets, hangs_up
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def net() -> Iterator[Net]:
 
 def test_the_serving_host_is_printed_and_nothing_else(net: Net, capsys: pytest.CaptureFixture[str]) -> None:
     """So that it can stand in a command line; the second time it is asked first."""
-    serving = f"127.0.0.1:{net.server(says_ok)}"
+    serving = f"127.0.0.1:{net.server(hangs_up)}"
     servers = f"127.0.0.2:{net.closed_port()},{serving}"
     for _ in range(2):
         assert main(["locate", "--servers", servers]) == 0
@@ -58,7 +58,7 @@ def test_nobody_answers(net: Net, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_says_who_and_why_not_the_others(net: Net, capsys: pytest.CaptureFixture[str]) -> None:
     """One document."""
-    serving = f"127.0.0.1:{net.server(says_ok)}"
+    serving = f"127.0.0.1:{net.server(hangs_up)}"
     assert main(["locate", "--json", "--servers", f"127.0.0.2:{net.closed_port()},{serving}"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["server"], data["kind"], data["origin"]) == (serving, "torque", "--servers")
@@ -68,7 +68,7 @@ def test_json_says_who_and_why_not_the_others(net: Net, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("extra", [[], ["--json"]])
 def test_all_shows_everybody(net: Net, capsys: pytest.CaptureFixture[str], extra: list[str]) -> None:
     """Each host with its state and its reason; the status says whether anybody serves."""
-    serving, closed = f"127.0.0.1:{net.server(says_ok)}", f"127.0.0.2:{net.closed_port()}"
+    serving, closed = f"127.0.0.1:{net.server(hangs_up)}", f"127.0.0.2:{net.closed_port()}"
     argv = ["locate", "--all", "--probe-timeout", "5", *extra, "--servers"]
     assert main([*argv, f"{closed},{serving}"]) == 0
     shown = capsys.readouterr().out
@@ -91,7 +91,7 @@ def test_watch_prints_a_line_a_change(net: Net) -> None:
 
     def answers(client: socket.socket) -> None:
         if alive.is_set():
-            says_ok(client)
+            hangs_up(client)
         else:
             client.recv(1)  # the rest is unread, so the close is a reset
 
@@ -123,7 +123,7 @@ def test_the_list_comes_from_where_it_is(
     net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """PBS_DEFAULT with one dead name, then the file; ``--only`` leaves it at that name."""
-    serving = f"127.0.0.1:{net.server(says_ok)}"
+    serving = f"127.0.0.1:{net.server(hangs_up)}"
     file = tmp_path / "server_name"
     file.write_text(f"# ours\n{serving}\n")
     monkeypatch.setenv("PBS_DEFAULT", f"127.0.0.2:{net.closed_port()}")
@@ -159,7 +159,7 @@ def test_a_server_host_of_torque_goes_by_its_list(
     net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has server_name and a file that describes the cell: both tell of TORQUE; another cell is doubt."""
-    serving = f"127.0.0.1:{net.server(says_ok)}"
+    serving = f"127.0.0.1:{net.server(hangs_up)}"
     file, config = tmp_path / "server_name", tmp_path / "shadowd.toml"
     file.write_text(f"{serving}\n")
     config.write_text('[[cell]]\nkind = "torque"\n')
@@ -180,7 +180,7 @@ def test_a_server_host_of_torque_goes_by_its_list(
 
 def test_a_grid_engine_cell(made: HandMade, net: Net, capsys: pytest.CaptureFixture[str]) -> None:
     """act_qmaster names a dead host; a shadow host has the master."""
-    port = net.server(says_ok, "127.0.0.3")
+    port = net.server(greets, "127.0.0.3")
     probe = f'[cell.probe]\nport = {port}\naddresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }}\n'
     made.config.write_text(made.config.read_text() + probe)
     config = ["--config", str(made.config)]

@@ -1,18 +1,19 @@
 """The hosts of a Grid Engine cell as a list of servers, and a master found among them."""
 
+import socket
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from shadowd.adapters.knocking import KNOCK
+from shadowd.adapters.questions import greeting
 from shadowd.client import NotLocatedError, State, locate, parse_servers
 from shadowd.client.gridengine import CellSource, gridengine_list, named_list
 from shadowd.config.light import LightCell, light_settings
 from shadowd.errors import CellError
 from tests.console.handmade import HandMade, handmade
-from tests.lab.net import Net, says_ok
+from tests.lab.net import CONNECTED, Net, greets, shuts
 
 LONG = 20.0
 
@@ -68,25 +69,37 @@ def test_the_port_is_the_cell_s(made: HandMade) -> None:
     assert gridengine_list(cell(made, port=4712), {"SGE_QMASTER_PORT": "4711"}).protocol.port == 4712
 
 
-def test_a_master_is_knocked_at_and_found_where_it_is(net: Net, made: HandMade) -> None:
-    """A reset counts: sge_qmaster closes on what is no message. act_qmaster may still name the old one."""
+def test_a_master_is_greeted_and_found_where_it_is(net: Net, made: HandMade) -> None:
+    """By its own protocol. act_qmaster may still name the old one."""
     heard: list[bytes] = []
 
-    def closes(client: object) -> None:
-        heard.append(client.recv(100))  # type: ignore[attr-defined]
+    def answers(client: socket.socket) -> None:
+        heard.append(client.recv(4096))
+        client.sendall(CONNECTED)
 
-    port = net.server(closes, "127.0.0.3")
+    port = net.server(answers, "127.0.0.3")
     hung = net.listener("127.0.0.2", port)
     assert hung
     found = locate(CellSource(cell(made, port=port), {}, LONG), probe_timeout=LONG)
     assert found.server.host == "h2"
     assert found.seconds < LONG / 10
-    assert heard == [KNOCK]
+    assert heard == [greeting("h2", "h2").request]
+
+
+def test_a_stranger_on_the_dead_masters_port_does_not_serve(net: Net, made: HandMade) -> None:
+    """Any user may listen there, say something or close: the client goes on to the host that serves."""
+    port = net.server(greets, "127.0.0.3")
+    net.server(shuts, "127.0.0.2", port)
+    source = CellSource(cell(made, port=port), {}, LONG)
+    found = locate(source, probe_timeout=LONG)
+    assert found.server.host == "h2"
+    assert found.sightings[0].state is State.LISTENS
+    assert "listens, and closes the connection without a reply" in found.sightings[0].reason
 
 
 def test_a_takeover_is_followed_while_waiting(net: Net, made: HandMade) -> None:
     """With ``only`` the new master is asked as soon as act_qmaster names it."""
-    port = net.server(says_ok, "127.0.0.4")
+    port = net.server(greets, "127.0.0.4")
     source = CellSource(cell(made, port=port), {}, LONG, only=True)
     threading.Timer(0.3, made.active, ["h3"]).start()
     assert locate(source, probe_timeout=0.2, timeout=LONG).server.host == "h3"
@@ -131,5 +144,5 @@ def test_a_cell_that_is_not_there_is_an_error(made: HandMade) -> None:
 
 def test_hosts_can_be_named_by_hand(net: Net) -> None:
     """Without any cell's files."""
-    servers = parse_servers(f"127.0.0.1:{net.server(says_ok)}", "list")
+    servers = parse_servers(f"127.0.0.1:{net.server(greets)}", "list")
     assert locate(named_list(servers, {})).servers.protocol.kind == "gridengine"

@@ -8,7 +8,7 @@ import pytest
 from shadowd.client import Server, locate, torque_list
 from shadowd.client.lastgood import LastGood
 from shadowd.client.sources import ServerList
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, hangs_up
 
 LONG = 20.0
 
@@ -83,8 +83,8 @@ def test_a_missing_directory_is_made_and_an_impossible_one_is_no_error(tmp_path:
 def test_the_last_one_is_asked_in_the_first_moment_and_not_believed(net: Net, place: Path) -> None:
     """Behind a hung first it saves the stagger; when it is gone, the others are found as ever."""
     hung = f"127.0.0.1:{net.listener().getsockname()[1]}"
-    second = f"127.0.0.1:{net.server(says_ok)}"
-    third = f"127.0.0.1:{net.server(says_ok)}"
+    second = f"127.0.0.1:{net.server(hangs_up)}"
+    third = f"127.0.0.1:{net.server(hangs_up)}"
     gone = f"127.0.0.1:{net.closed_port()}"
     servers = made(f"{hung},{gone},{second},{third}")
     cache = memory(place)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from shadowd.adapters.calling import Call, Heard, Sign
+from shadowd.adapters.questions import ANYTHING
 from shadowd.client import (
     Located,
     Missing,
@@ -29,7 +30,7 @@ from shadowd.client.locating import serving
 from shadowd.client.sources import TORQUE, ServerList
 from shadowd.errors import CellError, ShadowdError
 from tests.lab import processes
-from tests.lab.net import Net, says_ok
+from tests.lab.net import Net, greets, hangs_up, says_ok
 from tests.lab.processes import wait_for
 
 LIMIT = 0.4
@@ -50,7 +51,7 @@ def states(sightings: tuple[Sighting, ...]) -> list[State]:
 def test_the_first_that_is_up_is_it(net: Net) -> None:
     """The second is not even asked."""
     second = net.listener("127.0.0.2")
-    first, other = f"127.0.0.1:{net.server(says_ok)}", f"127.0.0.2:{second.getsockname()[1]}"
+    first, other = f"127.0.0.1:{net.server(hangs_up)}", f"127.0.0.2:{second.getsockname()[1]}"
     found = locate(made(first, other), probe_timeout=LONG)
     assert str(found.server) == first
     assert states(found.sightings) == [State.ANSWERS, State.UNASKED]
@@ -70,12 +71,12 @@ def test_the_request_reaches_the_server(net: Net) -> None:
 
     locate(made(f"127.0.0.1:{net.server(listen)}"))
     wait_for(lambda: heard, 10, "it was heard")
-    assert heard == [TORQUE.frame]
+    assert heard == [TORQUE.question("any").request]
 
 
 def test_the_first_is_down(net: Net) -> None:
     """A refused connection costs nothing: the next is asked at once."""
-    second = f"127.0.0.1:{net.server(says_ok)}"
+    second = f"127.0.0.1:{net.server(hangs_up)}"
     found = locate(made(f"127.0.0.1:{net.closed_port()}", second), probe_timeout=LONG)
     assert str(found.server) == second
     assert states(found.sightings) == [State.REFUSES, State.ANSWERS]
@@ -86,7 +87,7 @@ def test_the_first_is_down(net: Net) -> None:
 def test_the_first_accepts_and_never_answers(net: Net) -> None:
     """That is no sign of life, and nobody waits for it."""
     hung = f"127.0.0.1:{net.listener().getsockname()[1]}"
-    second = f"127.0.0.1:{net.server(says_ok)}"
+    second = f"127.0.0.1:{net.server(hangs_up)}"
     found = locate(made(hung, second), probe_timeout=LONG)
     assert str(found.server) == second
     assert found.sightings[0].state is State.UNASKED
@@ -115,7 +116,7 @@ def test_a_timeout_of_nothing_asks_each_once(net: Net) -> None:
 
     def slow(client: socket.socket) -> None:
         time.sleep(LIMIT / 2)
-        says_ok(client)
+        hangs_up(client)
 
     port = net.server(slow)
     assert locate(made(f"127.0.0.1:{port}"), probe_timeout=LONG, timeout=0).server.port == port
@@ -137,7 +138,7 @@ def test_a_server_that_starts_is_waited_for(net: Net) -> None:
         time.sleep(2 * LIMIT)
         client, _ = reserved.accept()
         with client:
-            says_ok(client)
+            hangs_up(client)
 
     threading.Thread(target=begin, daemon=True).start()
     port = reserved.getsockname()[1]
@@ -163,9 +164,22 @@ def test_an_orderly_close_is_an_answer_and_a_reset_is_none(net: Net) -> None:
     seen = survey(
         made(f"127.0.0.1:{net.server(closes)}", f"127.0.0.1:{net.server(resets)}"), probe_timeout=LONG
     )
-    assert states(seen) == [State.ANSWERS, State.REFUSES]
-    assert "closed on us" in seen[0].reason
+    assert states(seen) == [State.ANSWERS, State.LISTENS]
+    assert "answers by closing the connection" in seen[0].reason
     assert "reset" in seen[1].reason
+
+
+def test_a_stranger_that_says_something_is_no_server(net: Net) -> None:
+    """Anybody may listen where a server died; a reply of the batch protocol is known by its bytes."""
+
+    def rejects(client: socket.socket) -> None:
+        client.recv(100)
+        client.sendall(b"+2+1+5+0+1")
+
+    strange = f"127.0.0.1:{net.server(says_ok)}"
+    seen = survey(made(strange, f"127.0.0.1:{net.server(rejects)}"), probe_timeout=LONG)
+    assert states(seen) == [State.LISTENS, State.ANSWERS]
+    assert "says something else than a master" in seen[0].reason
 
 
 def test_a_reset_before_the_first_word_is_called_a_reset(net: Net) -> None:
@@ -177,8 +191,8 @@ def test_a_reset_before_the_first_word_is_called_a_reset(net: Net) -> None:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         ours.close()
         assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET  # asked, and gone
-        heard = Call(address, client, b"?").turn()
-    assert heard == Heard(Sign.BROKE_OFF, f"{address}: connection reset by peer")
+        heard = Call(address, client, ANYTHING).turn()
+    assert heard == Heard(Sign.LISTENS, f"{address}: connection reset by peer")
 
 
 def test_an_ipv6_server_is_asked() -> None:
@@ -193,7 +207,7 @@ def test_an_ipv6_server_is_asked() -> None:
         def answer_once() -> None:
             client, _ = listener.accept()
             with client:
-                says_ok(client)
+                hangs_up(client)
 
         threading.Thread(target=answer_once, daemon=True).start()
         assert str(locate(made(name)).server) == name
@@ -206,7 +220,7 @@ def test_a_frozen_server_is_not_taken_for_alive(net: Net) -> None:
     if not child:
         while True:
             client, _ = listener.accept()
-            says_ok(client)
+            hangs_up(client)
             client.close()
     name = f"127.0.0.1:{listener.getsockname()[1]}"
     try:
@@ -235,7 +249,7 @@ def test_names_that_do_not_resolve_block_nobody(net: Net) -> None:
             raise OSError(2, "no such name")
         return ["127.0.0.1"]
 
-    port = net.server(says_ok)
+    port = net.server(hangs_up)
     names = made("hung", "unknown", f"here:{port}")
     try:
         found = locate(names, probe_timeout=LONG, resolver=resolver)
@@ -255,7 +269,7 @@ def test_names_that_do_not_resolve_block_nobody(net: Net) -> None:
 
 def test_a_host_answers_if_one_of_its_addresses_does(net: Net) -> None:
     """All are asked at once; one that hangs does not hide the other."""
-    port = net.server(says_ok, "127.0.0.3")
+    port = net.server(greets, "127.0.0.3")
     assert net.listener("127.0.0.2", port)
     found = locate(
         made(f"h1:{port}"), probe_timeout=LONG, resolver=lambda _: ["127.0.0.2", "127.0.0.4", "127.0.0.3"]
@@ -271,7 +285,7 @@ def test_the_last_of_many_is_found_behind_dead_ones(net: Net, count: int) -> Non
     """Refused connections cost nothing, however many there are."""
     closed = net.closed_port()
     dead = [f"127.1.{number // 250}.{number % 250 + 1}:{closed}" for number in range(count - 1)]
-    found = locate(made(*dead, f"127.0.0.1:{net.server(says_ok)}"), probe_timeout=LONG)
+    found = locate(made(*dead, f"127.0.0.1:{net.server(hangs_up)}"), probe_timeout=LONG)
     assert found.server.host == "127.0.0.1"
     assert states(found.sightings).count(State.REFUSES) == count - 1
     assert found.seconds < LONG / 4
@@ -282,7 +296,7 @@ def test_the_last_of_many_is_found_behind_hung_ones(net: Net) -> None:
     port = net.listener("0.0.0.0", backlog=2000).getsockname()[1]  # noqa: S104 - all of 127.0.0.0/8
     hung = [f"127.1.0.{number + 1}:{port}" for number in range(200)]
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    found = locate(made(*hung, f"127.0.0.1:{net.server(says_ok)}"), probe_timeout=LONG)
+    found = locate(made(*hung, f"127.0.0.1:{net.server(hangs_up)}"), probe_timeout=LONG)
     assert found.server.host == "127.0.0.1"
     assert found.seconds < LONG / 4
     # The servers of this test have descriptors of their own in this process, and close them when they like.
@@ -293,7 +307,7 @@ def test_more_than_can_be_asked_at_once_are_asked_in_turns(net: Net) -> None:
     """Five hundred that hang: everybody is seen, and the last one, which answers, too."""
     port = net.listener("0.0.0.0", backlog=2000).getsockname()[1]  # noqa: S104 - all of 127.0.0.0/8
     hung = [f"127.1.{number // 250}.{number % 250 + 1}:{port}" for number in range(500)]
-    seen = survey(made(*hung, f"127.0.0.1:{net.server(says_ok)}"), probe_timeout=1)
+    seen = survey(made(*hung, f"127.0.0.1:{net.server(hangs_up)}"), probe_timeout=1)
     assert states(seen) == [State.SILENT] * 500 + [State.ANSWERS]
     assert serving(seen) == seen[-1].server
 
@@ -307,7 +321,7 @@ def test_what_cannot_be_asked_says_why() -> None:
 
 def test_a_list_that_changes_is_read_again(net: Net) -> None:
     """Grid Engine's act_qmaster moves during a takeover; what cannot be read for a moment is no end."""
-    servers = [made(f"127.0.0.1:{net.closed_port()}"), made(f"127.0.0.1:{net.server(says_ok)}")]
+    servers = [made(f"127.0.0.1:{net.closed_port()}"), made(f"127.0.0.1:{net.server(hangs_up)}")]
     reads: list[int] = []
 
     def source() -> ServerList:
@@ -330,7 +344,7 @@ def test_watch_tells_every_change_and_nothing_else(net: Net) -> None:
 
     def answers(client: socket.socket) -> None:
         if alive.is_set():
-            says_ok(client)
+            hangs_up(client)
         else:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -345,13 +359,13 @@ def test_watch_tells_every_change_and_nothing_else(net: Net) -> None:
         alive.clear()
         nobody = next(changes)
         assert isinstance(nobody, Missing)
-        assert states(nobody.sightings) == [State.REFUSES, State.REFUSES]
+        assert states(nobody.sightings) == [State.LISTENS, State.REFUSES]
         reserved.listen()
 
         def answer_once() -> None:
             client, _ = reserved.accept()
             with client:
-                says_ok(client)
+                hangs_up(client)
 
         threading.Thread(target=answer_once, daemon=True).start()
         second = next(changes)
@@ -361,7 +375,7 @@ def test_watch_tells_every_change_and_nothing_else(net: Net) -> None:
 
 def test_watch_begins_with_an_error_and_survives_later_ones(net: Net) -> None:
     """What is wrong from the beginning is a mistake; what goes wrong later is news."""
-    good = made(f"127.0.0.1:{net.server(says_ok)}")
+    good = made(f"127.0.0.1:{net.server(hangs_up)}")
     trouble: list[ShadowdError] = [CellError("cell", "is not there")]
 
     def source() -> ServerList:

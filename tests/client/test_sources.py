@@ -103,8 +103,8 @@ def test_a_hostile_file_is_refused_with_its_name(tmp_path: Path, kind: str) -> N
 
 
 def test_the_request_is_what_the_batch_protocol_has() -> None:
-    """Protocol 2, version 2, request 0 (Connect), a user, no extension; counts as DIS writes them."""
-    data = TORQUE.frame.decode()
+    """Protocol 2, version 2, request 59 (Disconnect), a user, no extension; counts as DIS writes them."""
+    data = TORQUE.question("any").request.decode()
 
     def number() -> int:
         nonlocal data
@@ -113,7 +113,7 @@ def test_the_request_is_what_the_batch_protocol_has() -> None:
         value, data = int(data[sign + 1 : sign + 1 + digits]), data[sign + 1 + digits :]
         return value
 
-    assert [number() for _ in range(3)] == [2, 2, 0]
+    assert [number() for _ in range(3)] == [2, 2, 59]
     length = number()
     assert data[:length] == "shadowd"
     data = data[length:]

@@ -57,6 +57,31 @@ def test_what_is_said_counts(tmp_path: Path) -> None:
     assert (timing.health_interval, timing.health_timeout) == (4, 2)
 
 
+def test_what_counts_as_an_answer_is_said(tmp_path: Path) -> None:
+    """Both readers see it, control characters included."""
+    text = f'{CELL}{LAUNCH}[cell.probe]\nport = 6379\nsend = "PING\\r\\n"\nexpect = "+PONG"\n'
+    probe = cell_of(tmp_path, text).probe
+    assert (probe.port, probe.send, probe.expect) == (6379, "PING\r\n", "+PONG")
+    (light,) = light_settings(write(tmp_path, text), {}).cells
+    assert (light.port, light.send, light.expect) == (6379, "PING\r\n", "+PONG")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (f'{CELL}{LAUNCH}[cell.probe]\nexpect = "x"\n', "both need the port"),
+        (f'{CELL}{LAUNCH}[cell.probe]\nport = 1\nsend = "x"\n', "send needs expect"),
+        (f'{CELL}{LAUNCH}[cell.probe]\nport = 1\nexpect = ""\n', "is empty"),
+        ('[[cell]]\nsge_root = "/o"\n[cell.probe]\nexpect = "x"\n', "what a gridengine master is asked"),
+        ('[[cell]]\nkind = "torque"\n[cell.probe]\nexpect = "x"\n', "what a torque master is asked"),
+    ],
+)
+def test_what_counts_as_an_answer_is_of_a_generic_port(tmp_path: Path, text: str, wrong: str) -> None:
+    """Without a port there is nothing to send, without ``expect`` nothing to know an answer by."""
+    with pytest.raises(ConfigError, match=wrong):
+        load(write(tmp_path, text), {})
+
+
 def test_the_ancestors_variables_mean_nothing_to_it(tmp_path: Path) -> None:
     """A sourced settings.sh must not bend the timers of a program that is no Grid Engine."""
     text = f'{CELL}{LAUNCH}[[cell]]\nsge_root = "/opt/sge"\n'

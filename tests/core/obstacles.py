@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.reasons import Reason
-from shadowd.core.values import Instant, NoticeKind, ServerLock
+from shadowd.core.values import Instant, NoticeKind, ProbeOutcome, ServerLock
 from tests.core.rounds import ELSEWHERE, FOREIGN, HERE, PAUSE, THERE, UNREADABLE, record
 from tests.core.seat import Seat
 
@@ -59,6 +59,7 @@ OBSTACLES: dict[Reason, Scenario] = {
     Reason.SHADOWS_UNKNOWN: change(shadows=UNREADABLE),
     Reason.NOT_A_SHADOW: change(shadows=(THERE,)),
     Reason.ACTIVE_UNKNOWN: change(active=UNREADABLE),
+    Reason.LISTENS: change(probe=ProbeOutcome.LISTENS),  # and no guard
     Reason.RESIDENT: change(resident=4711),
     Reason.WINDOW_OPEN: appears(3),
     Reason.LEASE_RUNS: appears(3, NoticeKind.LAUNCHING),

@@ -43,7 +43,8 @@ from tests.core.seat import USUAL, Seat
 from tests.core.world import Pair, World
 
 GROUPS = {
-    "every refusal of an operator's request": set(REFUSALS) - {Reason.SHUT_DOWN, Reason.BACKING_OFF},
+    "every refusal of an operator's request": set(REFUSALS)
+    - {Reason.SHUT_DOWN, Reason.BACKING_OFF, Reason.LISTENS},
     "every refusal": set(REFUSALS) - {Reason.BACKING_OFF, Reason.BEATING},
     "every reason to abandon": set(ABANDONED),
 }
@@ -354,7 +355,15 @@ def moved_without_an_answer(seat: Seat) -> None:
     seat.run(20)
 
 
+def listened() -> Seat:
+    """Let somebody listen where a master without a guard was."""
+    seat = Seat(World(probe=ProbeOutcome.LISTENS))
+    seat.run(850)
+    return seat
+
+
 WALKS.update(_more())
+WALKS[S.VERIFYING, Reason.LISTENS] = listened
 WALKS[S.ACCOUNTING, Reason.FENCE_FAILED] = phases.without_proof
 WALKS[S.STALE, Reason.BEATING] = beating_while_asked
 WALKS[S.STANDBY, Reason.ASKED_MOVE] = then(phases.standby, asked_move)

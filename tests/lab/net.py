@@ -5,6 +5,15 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
+CONNECTED = (
+    b'<gmsh><dl>162</dl></gmsh><crm version="0.3"><cs condition="connected">ok</cs>'
+    b'<rdata host="alpha" comp="qping" id="2"></rdata>'
+    b"<params>gdi_timeout=60:gdi_retries=0:cl_ping=false</params></crm>"
+    b'<gmsh><dl>99</dl></gmsh><mih version="0.1"><mid>1</mid><dl>27</dl><df>ccrm</df><mat>nak</mat>'
+    b'<tag>0</tag><rid>0</rid></mih><ccrm version="0.1"></ccrm>'
+)
+"""As it came from sge_qmaster 8.1.9."""
+
 
 class Net:
     """Sockets of one test."""
@@ -49,3 +58,19 @@ def says_ok(client: socket.socket) -> None:
     """Answer whatever comes."""
     client.recv(100)
     client.send(b"ok\n")
+
+
+def hangs_up(client: socket.socket) -> None:
+    """Do what pbs_server does with a Disconnect request: read it, and let the caller close in order."""
+    client.recv(4096)
+
+
+def greets(client: socket.socket) -> None:
+    """Answer a greeting as sge_qmaster 8.1.9 does, farewell included."""
+    if b"<cm version=" in client.recv(4096):
+        client.sendall(CONNECTED)
+
+
+def shuts(client: socket.socket) -> None:
+    """Read, and close without a word: what any stranger can do."""
+    client.recv(4096)

@@ -11,6 +11,11 @@ from ``serverdb``, locks, reads its state, listens on port 15001 and answers; SI
   ``server.lock.mutex`` even asleep, and takes over when the date is ``lock_file_check_time`` old by its own
   clock. Without ``--ha`` it locks nothing and only writes its pid.
 
+A request of the batch protocol is answered as measured with a server that runs (TORQUE.md, "Seen with
+shadowd itself"): Disconnect (``+2+22+59``) by an orderly close, in every release; Connect (``+2+2+0``) by a
+rejection in 2.x and 4.x, and by 6.1 (from the source: 5.1.3, 6.0.4) with nothing, the connection kept open
+and a line in the log; any other request of somebody who is not authenticated by a rejection.
+
 What is added for tests: numbered lines in ``server_priv/journal`` with host and pid, each in one write, so
 that whatever an old server still wrote is seen; and ``b"submit"`` to the port gives a job id. The number
 comes from a shared file and is kept in memory, as in the real server: two servers give ids twice.
@@ -27,6 +32,9 @@ from pathlib import Path
 from typing import NoReturn
 
 PORT = 15001
+CONNECT = b"+2+2+0"
+DISCONNECT = b"+2+22+59"
+REJECTION = b"+2+1+5+0+1"
 AGAIN = 1.0
 """Seconds between two attempts at a lock."""
 
@@ -37,8 +45,11 @@ class Attributes:
     def __init__(self, path: Path) -> None:
         lines = (line.split() for line in path.read_text().splitlines())
         found = {words[0]: words[1] for words in lines if len(words) == 2}
-        self.dated = found.get("release", "2.3") != "2.3"
+        release = found.get("release", "2.3")
+        self.dated = release != "2.3"
         """It is of a release whose lock is a date."""
+        self.mute = release.startswith(("5.", "6."))
+        """It has no answer to Connect."""
         self.check_time = int(found.get("lock_file_check_time", "9"))
         self.update_time = int(found.get("lock_file_update_time", "3"))
         self.start_up = float(found.get("start_up", "0"))
@@ -58,6 +69,8 @@ class PbsServer:
         self.lock_file = self.private / "server.lock"
         self.host = socket.gethostname().partition(".")[0]
         self.lock = -1
+        self.kept: list[socket.socket] = []
+        """Connections that it neither answers nor closes."""
         self.date: int | None = None
         """The date that it gave its lock file last; None until it has done so once."""
 
@@ -161,8 +174,15 @@ class PbsServer:
         """Answer one request; return the number of the next job."""
         client.settimeout(1)
         with suppress(OSError):
-            if not client.recv(100).startswith(b"submit"):
-                client.sendall(b"+2+1+5+0+1")
+            request = client.recv(100)
+            if request.startswith(DISCONNECT):
+                return sequence
+            if request.startswith(CONNECT) and self.attributes.mute:
+                sys.stderr.write("No support for requested service.\n")
+                self.kept.append(client.dup())
+                return sequence
+            if not request.startswith(b"submit"):
+                client.sendall(REJECTION)
                 return sequence
             (self.private / "sequence").write_text(f"{sequence + 1}\n")
             first = (self.home / "server_name").read_text().replace(",", " ").split()[0]

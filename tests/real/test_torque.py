@@ -6,6 +6,7 @@ of them notice of one another (``lab.pbs_server``).
 
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -87,6 +88,23 @@ def test_clients_find_the_server_by_argument_by_variable_and_by_file() -> None:
         assert cell.verb("c1", "locate", "--servers", both, env=there).stdout == served
         told = cell.verb("c1", "exec", *NAMED, "--", "printenv", "PBS_DEFAULT", "PBS_SERVER")
         assert told.stdout == served * 2
+
+
+@pytest.mark.parametrize("release", ["2.3", "2.5.14", "4.2", "5.1.3", "6.1"])
+def test_a_healthy_server_of_every_release_answers_and_a_frozen_one_is_silent(release: str) -> None:
+    """From 5.1.3 on nothing is said to a Connect request, and the connection is kept: nobody may ask so."""
+    with torque_cell("h1", client="c1", release=release) as cell:
+        server = cell.start_rival("h1")
+        cell.wait_server("h1")
+        everybody = (*NAMED, "--all", "--probe-timeout", "1")
+        shown = cell.verb("c1", "locate", *everybody).stdout
+        assert shown.split()[:2] == [cell.short("h1"), "answers"], shown
+        told = cell.verb("c1", "exec", *NAMED, "--timeout", "0", "--", "printenv", "PBS_DEFAULT")
+        assert told.stdout == f"{cell.short('h1')}\n", told.stderr
+        assert "No support for requested service" not in (cell.lab.dir / "torque-h1.rival").read_text()
+        os.kill(server.pid, signal.SIGSTOP)
+        shown = cell.verb("c1", "locate", *everybody).stdout
+        assert shown.split()[:2] == [cell.short("h1"), "silent"], shown
 
 
 def test_a_command_waits_through_the_start_up_window() -> None:
