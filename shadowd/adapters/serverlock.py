@@ -4,10 +4,12 @@ Whose it is says the record beside the claims, ``server.session``, which ``holdl
 the lock, the inode (``fcntl``), and the epoch. A record whose epoch has an outcome excuses nobody who *holds*
 the lock: nothing of that epoch runs. So a server that no claim started is known, whatever its session is.
 
-What proves a life is the kernel's word that the file is locked, and with ``lease`` also that its date moves
-as *this* process observes it; no clock is compared with it. A ``pbs_server`` without ``--ha`` locks and
-moves no date, so the first counts with either method. An empty file that is held is doubt, for every
-``pbs_server`` that starts empties it first.
+What proves a life is the kernel's word that the file is locked, and that its date moves as *this* process
+observes it; no clock is compared with it. Release 2.3 locks and moves no date; later ones move the date and
+lock nothing (6.1 closes what it inherits, of 2.5.14 there is nothing in /proc/locks: TORQUE.md, "Seen with
+shadowd itself"). So both count with either method. With ``fcntl`` a server that lives and locks nothing is
+told apart (``torquefiles.Witness``). An empty file that is held is doubt, for every ``pbs_server`` that
+starts empties it first.
 
 Refuses to lock anything: that is the server's own part.
 """
@@ -72,6 +74,8 @@ class Holder:
     mtime: int = 0
     """Milliseconds, in which only a change counts; 0 where it proves no life."""
     content: str = ""
+    locked: bool = False
+    """The kernel has a lock on the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +130,12 @@ class ServerLockFile:
         content = word(os.pread(descriptor, _LIMIT, 0))
         if _is_held(descriptor):
             if self._is_ours(status.st_ino, content):
-                return Holder(ServerLock.CLEAR, content=content)
+                return Holder(ServerLock.CLEAR, content=content, locked=True)
             if not content:
                 return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
-            return Holder(ServerLock.HELD, content=content)
-        session = self.session() if self.method == LEASE and content else None
-        named = self.method == LEASE and content and not (session and session.is_written(content, self.users))
-        if named:
+            return Holder(ServerLock.HELD, content=content, locked=True)
+        session = self.session() if content else None
+        if content and not (session and session.is_written(content, self.users)):
             return Holder(ServerLock.NAMED, status.st_mtime_ns // 1_000_000, content)
         return Holder(ServerLock.CLEAR, content=content)
 

@@ -17,7 +17,7 @@ from shadowd.adapters.marks import users_of
 from shadowd.adapters.programs import is_program
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.serverbeats import ServerBeats
-from shadowd.adapters.serverlock import FCNTL, ServerLockFile
+from shadowd.adapters.serverlock import LEASE, ServerLockFile
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.torquefiles import TorqueFiles, paths_of, require_mounted
 from shadowd.adapters.user import become
@@ -46,7 +46,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     command = cell.launch.command or ()
     users = users_of(cell.launch.user)
     place = cell.lock_file or paths.spool / "server.lock"
-    lock = ServerLockFile(place, cell.lock or FCNTL, paths.state, users)
+    lock = ServerLockFile(place, cell.lock or LEASE, paths.state, users)
     search = ResidentSearch(paths.pid_file, paths.spool, program=Path(command[0]).name, users=users)
     files = TorqueFiles(cell.name, host, paths, names, search, lock)
     environment = environment_of(cell, environ)

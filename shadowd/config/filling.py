@@ -20,7 +20,7 @@ GENERIC = {"check_interval": 5.0, "beat_interval": 5.0, "stale_after": 30.0, "de
 SERVER_PRIV = "/var/spool/torque/server_priv"
 TORQUE = {
     "directory": SERVER_PRIV,
-    "lock": "fcntl",
+    "lock": "lease",
     "clean_exit": "hand_over",
     "retry_interval": 1.0,
     "beat_interval": 1.0,

@@ -91,7 +91,7 @@ class CellSettings(Strict):
         examples=["/shared/redis"],
         validate_default=True,
     )
-    lock: Literal["fcntl", "lease"] | None = described(None, "How server.lock is held.", "fcntl")
+    lock: Literal["fcntl", "lease"] | None = described(None, "How server.lock is held.", "lease")
     lock_file: FilePath | None = described(
         None, "TORQUE's lock.", "/var/spool/torque/server_priv/server.lock"
     )

@@ -120,7 +120,8 @@ def _server_lock(file: "ServerLockFile") -> SeenLock | Unknown:
         return holder
     ours = session is not None and holder.content in session.contents and not holder.lock.foreign
     owner = f"{session.epoch} on {records.clean(session.host)}" if session and ours else ""
-    return SeenLock(holder.lock, holder.content, owner)
+    unlocked = bool(holder.content) and file.method == "fcntl" and not holder.locked
+    return SeenLock(holder.lock, holder.content, owner, unlocked)
 
 
 def _fence(fence: LightFence) -> FenceProgram:

@@ -48,6 +48,8 @@ class SeenLock(NamedTuple):
     content: str
     owner: str
     """Epoch and host of the server of ours that it names; empty where it names none."""
+    unlocked: bool = False
+    """It names a server, the method is ``fcntl``, and the kernel has no lock on it."""
 
 
 class Unreached(NamedTuple):

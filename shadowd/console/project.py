@@ -83,7 +83,8 @@ def project(gathered: Gathered) -> CellView:
     beat = _beat(reached, records, gathered.now)
     stale_after = freshest.durations.get("stale_after", 240.0) if freshest else 240.0
     moving = beat.age is not None and beat.age < stale_after
-    server_lock = server_lock_view(reached, beating=moving) if reached else None
+    watched = any(is_fresh(record, gathered.now) for record in records.values())
+    server_lock = server_lock_view(reached, beating=moving, watched=watched) if reached else None
     foreign = server_lock is not None and server_lock.foreign
     master = stranger() if foreign else master_view(reached, records.values(), gathered.now)
     beating = beat.moved if moving and not master.stopped else None

@@ -102,6 +102,8 @@ REMEDIES: dict[Reason, str] = {
     f"may write into SPOOL: {_KILL}",
     Reason.FOREIGN_SERVER: "Nothing as long as a pbs_server --ha is meant to serve: when it ends, a host of "
     "the cell takes over by itself. Else end it on its host (qterm), which may be any that mounts SPOOL.",
+    Reason.SERVER_UNLOCKED: 'Set lock = "lease" in the configuration of every host and reload shadowd there: '
+    "no pbs_server after release 2.3 locks that file, so the method fcntl tells nothing of it.",
     Reason.SERVER_LOCK_UNKNOWN: "See that SPOOL/server.lock can be read from that host: rights, mount. "
     "While it is held and empty nobody can say whose it is: pgrep -a pbs_server.",
     Reason.NOT_GUARDED: "Move it with sgemaster -migrate; or run shadowd on the master's host, which takes "

@@ -24,14 +24,20 @@ class ServerLockView(NamedTuple):
     """A server that shadowd did not start holds it, and lives."""
 
 
-def server_lock_view(shared: Shared, *, beating: bool) -> ServerLockView | None:
-    """Explain the lock; None in a cell that has none. ``beating``: somebody gives a sign of life."""
+def server_lock_view(shared: Shared, *, beating: bool, watched: bool = False) -> ServerLockView | None:
+    """Explain the lock; None in a cell that has none.
+
+    ``beating``: somebody gave a sign of life not long ago; ``watched``: and a daemon saw that.
+    """
     seen = shared.server_lock
     if seen is None:
         return None
     if isinstance(seen, Unknown):
         detail = f" ({clean(seen.detail)})" if seen.detail else ""
         return ServerLockView("unknown", f"{seen.subject} is {seen.problem.value}{detail}")
+    if seen.unlocked and beating and watched:
+        text = "a server runs and does not lock it: it is of a release after 2.3, and lock is fcntl"
+        return ServerLockView(ServerLock.UNLOCKED.value, text)
     session = f"session {clean(seen.content, 20)}" if seen.content else "nobody"
     if not seen.lock.foreign:
         whose = f"{session}, epoch {seen.owner}" if seen.owner else f"free; it names {session}"
@@ -47,6 +53,8 @@ def server_lock_item(view: ServerLockView, spool: str) -> Item:
     if view.state == "unknown":
         text = f"{view.text}: nobody bids"
         return Item("server.lock", Health.CRITICAL, text, remedy(Reason.SERVER_LOCK_UNKNOWN, spool))
+    if view.state == ServerLock.UNLOCKED.value:
+        return Item("server.lock", Health.CRITICAL, view.text, remedy(Reason.SERVER_UNLOCKED, spool))
     if not view.foreign:
         return Item("server.lock", Health.OK, view.text)
     return Item("server.lock", Health.WARNING, view.text, remedy(Reason.FOREIGN_SERVER, spool))

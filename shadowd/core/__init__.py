@@ -104,7 +104,9 @@ Guarding
         again. ``memory``, ``eligibility``, ``upkeep``
 
 The ancestor's lock
-    16. Empty or unknown content: hands off. ``eligibility``, ``bid``
+    16. Empty or unknown content: hands off. ``eligibility``, ``bid``. TORQUE's server.lock too: held or
+        refreshed by another server, nobody bids; and neither, where a server lives that does not hold it
+        although it must, for then that it is free proves nothing.
     17. Ours is a link of a complete file, placed within the licence. ``bid``, ``adapters.lockfile``
     18. Cleared by rename aside, read, link back; a guard clears one that names a claim.
         ``adapters.lockfile``, ``upkeep``

@@ -76,6 +76,8 @@ def _files(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
         yield _unreadable(Reason.SERVER_LOCK_UNKNOWN, seen.server_lock)
     elif seen.server_lock is ServerLock.HELD:
         yield Refusal(Reason.FOREIGN_SERVER)
+    elif seen.server_lock is ServerLock.UNLOCKED:
+        yield Refusal(Reason.SERVER_UNLOCKED)
     elif seen.server_lock is ServerLock.NAMED and known.silent_at is not None:
         yield Refusal(Reason.FOREIGN_SERVER, until=known.silent_at)
     if isinstance(seen.beat.value, Unknown) and not known.unknown_beat_counts:

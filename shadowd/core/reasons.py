@@ -70,6 +70,7 @@ class Reason(Enum):
     SHUT_DOWN = ("shut_down", "the last master was shut down on purpose")
     RESIDENT = ("resident", "a master of this cell runs on this host already")
     FOREIGN_SERVER = ("foreign_server", "a server that no claim started holds server.lock")
+    SERVER_UNLOCKED = ("server_unlocked", "a server runs that does not lock server.lock: wrong lock method")
     SERVER_LOCK_UNKNOWN = ("server_lock_unknown", "server.lock cannot be read")
     NOT_GUARDED = ("not_guarded", "the master has no guard on another host that could step down")
     MASTER_ANSWERS = ("master_answers", "the master answers although its heartbeat stands still")

@@ -31,6 +31,7 @@ REFUSALS = (
     Reason.LOCKED,
     Reason.SERVER_LOCK_UNKNOWN,
     Reason.FOREIGN_SERVER,
+    Reason.SERVER_UNLOCKED,
     Reason.BEAT_UNKNOWN,
     Reason.SHUT_DOWN,
     Reason.PAUSE_UNKNOWN,

@@ -44,6 +44,7 @@ from shadowd.core.values import (
     ProbeOutcome,
     Problem,
     Seconds,
+    ServerLock,
     Unknown,
 )
 
@@ -71,11 +72,14 @@ class Upkeep:
         self._attempts = 0
         self._scheduled = False
         """The scheduler was seen to run since its last start."""
+        self._unlocked = False
+        """The last round showed that our server holds no lock, although it must."""
         self._awaiting: set[type[Event]] = set()
 
     def round(self, seen: Observed, ledger: Ledger) -> tuple[Action, ...]:
         """Put right what one round shows."""
-        return (*self._records(ledger.get(self._epoch)), *self._lock(seen), *self._name(seen))
+        said = (*self._records(ledger.get(self._epoch)), *self._lock(seen), *self._name(seen))
+        return (*said, *self._server_lock(seen))
 
     def pair(self, pair: PairView, now: Instant) -> tuple[Action, ...]:
         """Start a scheduler again that ended while its master runs."""
@@ -155,6 +159,13 @@ class Upkeep:
         """
         named = isinstance(seen.lock, Lock) and seen.lock.kind is LockKind.CLAIM
         return self._ask(ClearLock(), LockCleared) if named else ()
+
+    def _server_lock(self, seen: Observed) -> tuple[Action, ...]:
+        """Tell once that our server does not take the lock that others must find held; it is left alone."""
+        before, self._unlocked = self._unlocked, seen.server_lock is ServerLock.UNLOCKED
+        if before or not self._unlocked:
+            return ()
+        return (Say("server.unlocked", Reason.SERVER_UNLOCKED, Level.ALARM, self._epoch),)
 
     # --- act_qmaster (rule 10) -----------------------------------------------------------------------
 

@@ -211,6 +211,8 @@ class ServerLock(Enum):
     """Another server is written in it; only its being refreshed tells whether that one lives."""
     HELD = "held"
     """Another server holds it, says the kernel."""
+    UNLOCKED = "unlocked"
+    """A server that lives holds no lock, although the method says that it must: the lock proves nothing."""
 
     @property
     def foreign(self) -> bool:

@@ -61,6 +61,7 @@ EVENTS: dict[str, EventName] = {
         ("master.unkillable", _ALARM, "Processes of a stopped master do not die."),
         ("scheduler.ended", _WARNING, "The scheduler ended while its master runs; it is started again."),
         ("scheduler.failed", _ALARM, "The master runs, its scheduler could not be started."),
+        ("server.unlocked", _ALARM, 'The server here takes no lock on server.lock: set lock = "lease".'),
         ("ledger.doubt", _ALARM, "The claims directory holds what it should not, or lost what it had."),
         ("ledger.restored", _WARNING, "The records of the running master were written again."),
         ("lock.cleared", _INFO, "A lock left by a takeover was removed from the spool."),

@@ -100,10 +100,14 @@ def seen(file: ServerLockFile) -> ServerLock | Problem:
 
 
 def test_a_lock_that_nobody_holds(priv: Place) -> None:
-    """Missing, or left behind with whatever in it."""
+    """Missing or empty; with another server's name in it, that one may be of a release that locks nothing."""
     file = priv.file("fcntl")
     assert seen(file) is CLEAR
+    priv.lock.write_text("")
+    assert seen(file) is CLEAR
     priv.lock.write_text("4711\n")
+    assert seen(file) is NAMED
+    priv.record(contents=["4711"])
     assert seen(file) is CLEAR
 
 
@@ -111,9 +115,41 @@ def test_another_server_holds_it(priv: Place) -> None:
     """As long as its process lives."""
     priv.lock.write_text("4711\n")
     holder = priv.hold()
-    assert seen(priv.file("fcntl")) is HELD
+    files = priv.files("fcntl")
+    assert files.read_server_lock() is HELD
     let_go(holder)
-    assert seen(priv.file("fcntl")) is CLEAR
+    assert files.read_server_lock() is CLEAR, "it was seen to hold the lock, so it has ended"
+    assert files.read_beat() == 1
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["theirs", "ours"])
+def test_a_server_that_lives_and_locks_nothing_is_told_apart(priv: Place, ours: bool) -> None:  # noqa: FBT001
+    """After release 2.3 none does: its signs of life move, and nobody holds what it should hold."""
+    files = priv.files("fcntl")
+    priv.lock.write_text("7\n")
+    if ours:
+        priv.record()
+    first = CLEAR if ours else NAMED
+    for beat in range(4):
+        os.utime(priv.lock, (5000 + beat, 5000 + beat))
+        priv.paths.beat.write_text(f"{beat}\n")
+        assert files.read_server_lock() is (ServerLock.UNLOCKED if beat == 3 else first)
+        assert files.read_server_lock() is (ServerLock.UNLOCKED if beat == 3 else first), "no news, no move"
+    holder = priv.hold()
+    assert files.read_server_lock() is (CLEAR if ours else HELD)
+    let_go(holder)
+    assert files.read_server_lock() is CLEAR
+    priv.lock.write_text("8\n")
+    assert files.read_server_lock() is NAMED
+
+
+def test_with_lease_nobody_asks_who_locks(priv: Place) -> None:
+    """The date is what counts there."""
+    files = priv.files("lease")
+    priv.lock.write_text("7\n")
+    for beat in range(9):
+        os.utime(priv.lock, (5000 + beat, 5000 + beat))
+        assert files.read_server_lock() is NAMED
 
 
 def test_a_server_of_ours_holds_it(priv: Place) -> None:
@@ -295,8 +331,7 @@ def test_a_server_that_went_into_the_background_is_followed(priv: Place, method:
     wait_for(lambda: procfs.arguments(child.pid) == ("/bin/sleep", "60"), 10, "it sleeps")
     priv.lock.write_text(f"{child.pid}\n")
     priv.record()
-    strangers = {"fcntl": CLEAR, "lease": NAMED}[method]  # nobody holds it, as far as the kernel knows
-    assert seen(priv.file(method)) is (CLEAR if nonce == "abc" else strangers)
+    assert seen(priv.file(method)) is (CLEAR if nonce == "abc" else NAMED)
     writer = beats(priv, method)
     assert writer.write(Epoch(3)) is None
     session = priv.file(method).session()
@@ -383,4 +418,4 @@ def test_who_asks_holds_nothing_himself(priv: Place) -> None:
     priv.lock.write_text("4711\n")
     with priv.lock.open("r+") as mine:
         fcntl.lockf(mine, fcntl.LOCK_EX)
-        assert seen(priv.file("fcntl")) is CLEAR, "the kernel tells of others only"
+        assert seen(priv.file("fcntl")) is NAMED, "the kernel tells of others only"

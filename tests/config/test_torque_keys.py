@@ -32,7 +32,7 @@ def cell_of(tmp_path: Path, text: str, **environ: str) -> CellSettings:
 def test_a_kind_is_enough(tmp_path: Path) -> None:
     """TORQUE's own directory, its server in the foreground, its second and its nine seconds."""
     cell = cell_of(tmp_path, CELL, SGE_DELAY_TIME="7", SGE_ROOT="/opt/sge")
-    assert (cell.name, cell.place, cell.lock, cell.clean_exit) == ("torque", Path(PRIV), "fcntl", "hand_over")
+    assert (cell.name, cell.place, cell.lock, cell.clean_exit) == ("torque", Path(PRIV), "lease", "hand_over")
     assert cell.lock_file == Path(PRIV, "server.lock")
     assert (cell.launch.command, cell.launch.scheduler) == (("/usr/local/sbin/pbs_server", "-D"), None)
     timing = cell.timing()
@@ -103,7 +103,8 @@ def test_a_lease_that_takes_a_real_server_for_dead(tmp_path: Path) -> None:
     short = f"{CELL}stale_after = 5\n"
     (warning,) = cell_of(tmp_path, f'{short}lock = "lease"\n').warnings()
     assert "two updates of a pbs_server --ha (6 s)" in warning
-    assert cell_of(tmp_path, short).warnings() == ()
+    assert cell_of(tmp_path, short).warnings() == (warning,), "lease is the default"
+    assert cell_of(tmp_path, f'{short}lock = "fcntl"\n').warnings() == ()
 
 
 def test_the_light_reader_finds_the_same(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from shadowd.console.cells import places
 from shadowd.console.gather import SeenLock, Shared, gather
 from shadowd.console.health import Health
 from shadowd.console.report import Report, as_json, report
-from shadowd.console.serverlock import server_lock_view
+from shadowd.console.serverlock import server_lock_item, server_lock_view
 from shadowd.console.text import status
 from shadowd.console.wording import worded
 from shadowd.core.reasons import Reason
@@ -84,7 +84,10 @@ def test_a_lock_that_nobody_holds(priv: Path) -> None:
     """Free, whatever it names; and no word of Grid Engine."""
     assert item(look(priv), "server.lock") == (Health.OK, "free; it names nobody")
     (priv / "server.lock").write_text("4711\n")
-    assert item(look(priv), "server.lock") == (Health.OK, "free; it names session 4711")
+    os.utime(priv / "shadowd" / "heartbeat", (NOW - 1000, NOW - 1000))
+    health, words = item(look(priv), "server.lock")
+    assert health is Health.OK
+    assert words == "session 4711, a server that shadowd did not start and that gives no sign of life"
     text = status([look(priv)])
     assert "cell torque (torque)" in text
     assert "\n  server      " in text
@@ -130,6 +133,20 @@ def test_a_lease_is_a_strangers_as_long_as_it_moves(priv: Path) -> None:
     health, text = item(look(priv), "server.lock")
     shown = (Health.OK, "session 4711, a server that shadowd did not start and that gives no sign of life")
     assert (health, text) == shown
+
+
+def test_a_lock_that_no_living_server_takes_is_critical() -> None:
+    """The method is fcntl, a daemon sees beats, and the kernel knows no lock: the release is a later one."""
+    shared = shared_with(SeenLock(ServerLock.CLEAR, "4711", "3 on h1", unlocked=True))
+    for beating, watched in ((False, True), (True, False)):
+        view = server_lock_view(shared, beating=beating, watched=watched)
+        assert view is not None
+        assert server_lock_item(view, "/priv").health is Health.OK
+    view = server_lock_view(shared, beating=True, watched=True)
+    assert view is not None
+    seen = server_lock_item(view, "/priv")
+    assert (seen.health, view.state) == (Health.CRITICAL, "unlocked")
+    assert 'Set lock = "lease"' in seen.remedy
 
 
 @pytest.mark.parametrize("beating", [True, False])

@@ -68,6 +68,7 @@ OBSTACLES: dict[Reason, Scenario] = {
     Reason.BEATING: beats,
     Reason.SERVER_LOCK_UNKNOWN: change(server_lock=UNREADABLE),
     Reason.FOREIGN_SERVER: change(server_lock=ServerLock.HELD),
+    Reason.SERVER_UNLOCKED: change(server_lock=ServerLock.UNLOCKED),
     Reason.SUPERSEDED: appears(9),
     Reason.LICENCE_OVER: lambda seat: setattr(seat, "now", Instant(seat.now + 60)),
     Reason.BEAT_MOVED: beats,

@@ -61,6 +61,7 @@ ROWS: tuple[Row, ...] = (
     ({}, {"shut_down": True}, Refusal(Reason.SHUT_DOWN)),
     ({"server_lock": UNREADABLE}, {}, Refusal(Reason.SERVER_LOCK_UNKNOWN, SAID)),
     ({"server_lock": ServerLock.HELD}, {}, Refusal(Reason.FOREIGN_SERVER)),
+    ({"server_lock": ServerLock.UNLOCKED}, {}, Refusal(Reason.SERVER_UNLOCKED)),
     (
         {"server_lock": ServerLock.NAMED},
         {"silent_at": Instant(5009)},

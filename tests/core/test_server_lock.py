@@ -275,3 +275,33 @@ def test_a_mark_is_a_shutdown_all_the_same() -> None:
     host.world.lock = FOREIGN
     host.run(5)
     assert host.world.records[Epoch(1)].outcome is STOPPED
+
+
+# --- a lock that nobody takes ------------------------------------------------------------------------
+
+
+def test_a_server_of_ours_that_takes_no_lock_is_left_alone_and_told_once() -> None:
+    """The method is wrong for its release: an alarm, and again only after it was well in between."""
+    host = active()
+    for lock, alarms in ((ServerLock.UNLOCKED, 1), (CLEAR, 1), (ServerLock.UNLOCKED, 2)):
+        host.world.server_lock = lock
+        host.run(5)
+        said = [line for line in host.said if line.event == "server.unlocked"]
+        assert [line.level for line in said] == [Level.ALARM] * alarms
+    assert host.cell.snapshot().state is State.ACTIVE
+    assert host.times(StopPair) == []
+
+
+@pytest.mark.parametrize("outcome", [None, DIED])
+def test_nobody_bids_where_a_server_lives_that_takes_no_lock(outcome: NoticeKind | None) -> None:
+    """That the lock is free proves nothing, whatever the notices say, and whoever asks."""
+    world = World(server_lock=ServerLock.UNLOCKED)
+    world.add(confirmed(1, *([outcome] if outcome else []), lease=TIMERS.lease))
+    host = seat(world)
+    host.run(100)
+    host.step(TakeoverAsked("eve"))
+    host.run(100)
+    assert host.times(MakeClaim) == []
+    assert Reason.SERVER_UNLOCKED in host.reasons
+    world.server_lock = CLEAR
+    host.until(MakeClaim)

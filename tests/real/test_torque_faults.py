@@ -20,10 +20,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 NAMED = ("--server-name", str(HOME / "server_name"))
 BOTH = pytest.mark.parametrize("lock", ["fcntl", "lease"])
-ALL = pytest.mark.parametrize(
-    ("lock", "release"), [*zip(RELEASES, RELEASES, strict=True), ("fcntl", "lease")]
-)
-"""Also a later release, which locks nothing without --ha and drops what it inherits, and nobody says so."""
 LEAST = 6.6
 """Seconds in which the real one was replaced at its quickest, with default timings."""
 THAWED = 2.0
@@ -78,10 +74,10 @@ def test_timings_that_cannot_be_safe_are_refused() -> None:
         assert cell.reigns() == []
 
 
-@ALL
-def test_a_frozen_server_is_gone_before_another_starts(lock: str, release: str) -> None:
+@BOTH
+def test_a_frozen_server_is_gone_before_another_starts(lock: str) -> None:
     """TORQUE: gone in 9 to 29 ms after the thaw, by luck. Here its guard is awake, and there is no thaw."""
-    with torque_cell("h1", "h2", **RELEASES[release]) as cell:
+    with torque_cell("h1", "h2", **RELEASES[lock]) as cell:
         cell.serve(lock=lock)
         reign = cell.settled()
         os.kill(reign.pid, signal.SIGSTOP)
@@ -121,10 +117,10 @@ def freeze(cell: TorqueCell, reign: Reign) -> list[int]:
     return [daemon.pid, *rest]
 
 
-@ALL
-def test_a_frozen_host_is_replaced_and_its_server_writes_nothing_more(lock: str, release: str) -> None:
+@BOTH
+def test_a_frozen_host_is_replaced_and_its_server_writes_nothing_more(lock: str) -> None:
     """Row "fcntl lock held by a hung, not dead, host". At the thaw its guard comes first."""
-    with torque_cell("h1", "h2", **RELEASES[release]) as cell:
+    with torque_cell("h1", "h2", **RELEASES[lock]) as cell:
         cell.serve(lock=lock)
         reign = cell.settled()
         guard, *others = freeze(cell, reign)

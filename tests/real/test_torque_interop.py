@@ -149,3 +149,34 @@ def test_ours_gives_way_to_a_server_of_theirs_that_stole_the_lock() -> None:
         cell.steady(5)
         assert cell.pids("h1") == [], cell.story()
         assert ours.said("master.superseded", reason="foreign_server")
+
+
+def test_with_fcntl_a_later_servers_ha_is_respected_all_the_same() -> None:
+    """It locks nothing after 2.3, yet its date moves: nobody bids, and somebody is told."""
+    with torque_cell("h1", "h2", **RELEASES["lease"]) as cell:
+        theirs = cell.start_rival("h1", "--ha")
+        cell.wait_server("h1")
+        (ours,) = cell.serve("h2", lock="fcntl")
+        cell.wait(
+            lambda: ours.said("shadow.ineligible", reason="server_unlocked"), "it says why it does not bid"
+        )
+        cell.steady(4)
+        assert cell.claims() == 0
+        assert theirs.poll() is None
+        checked = ours.verb("check")
+        assert "lock is fcntl" in checked.stdout, checked.stdout
+        assert checked.returncode == 2
+
+
+def test_with_fcntl_a_later_server_of_ours_is_told_and_nobody_bids() -> None:
+    """Without --ha it drops what it inherits, so that nobody holds the lock that others must find held."""
+    with torque_cell("h1", "h2", **RELEASES["lease"]) as cell:
+        (guard,) = cell.serve("h1", lock="fcntl")
+        reign = cell.settled()
+        (standby,) = cell.serve("h2", lock="fcntl")
+        cell.wait(lambda: guard.said("server.unlocked", reason="server_unlocked"), "the alarm")
+        cell.wait(lambda: standby.said("shadow.ineligible", reason="server_unlocked"), "the standby knows")
+        processes.kill([reign.pid])
+        time.sleep(4)
+        assert cell.reigns() == [reign]
+        assert cell.claims() == 1
