@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watchdog.events import FileSystemEvent
+    from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
 _MOST = 32
@@ -56,7 +56,7 @@ class Watches:
     def __init__(self, *, unavailable: Callable[[str], None]) -> None:
         self._unavailable = unavailable
         self._observer: BaseObserver | None = None
-        self._watches: dict[str, list[ObservedWatch]] = {}
+        self._watches: dict[str, list[tuple[ObservedWatch, FileSystemEventHandler]]] = {}
         self._troubles: set[str] = set()
         self._jobs: queue.SimpleQueue[tuple[str, Callable[[], None]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -83,8 +83,7 @@ class Watches:
             try:
                 job()
             except Exception as error:  # noqa: BLE001 - whatever the package or the kernel says: we poll anyway
-                trouble = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                self._complain(subject, trouble)
+                self._complain(subject, _words(error))
 
     def _complain(self, subject: str, trouble: str) -> None:
         if trouble not in self._troubles and len(self._troubles) < _MOST:
@@ -112,13 +111,18 @@ class Watches:
                     changed()
 
         kinds = [FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent]
-        watch = self._running().schedule(Handler(), str(directory), event_filter=kinds)
-        self._watches.setdefault(owner, []).append(watch)
+        handler = Handler()
+        watch = self._running().schedule(handler, str(directory), event_filter=kinds)
+        self._watches.setdefault(owner, []).append((watch, handler))
 
     def _unschedule(self, owner: str) -> None:
-        for watch in self._watches.pop(owner, []):
-            shared = any(watch in others for others in self._watches.values())
-            if self._observer is not None and not shared:
+        """Forget all of an owner; a watch ends with its last handler, of whichever owner."""
+        gone = self._watches.pop(owner, [])
+        kept = {watch for others in self._watches.values() for watch, _ in others}
+        if self._observer is not None:
+            for watch, handler in gone:
+                self._observer.remove_handler_for_watch(handler, watch)
+            for watch in {watch for watch, _ in gone} - kept:
                 self._observer.unschedule(watch)
 
     def _running(self) -> "BaseObserver":
@@ -130,3 +134,11 @@ class Watches:
             observer.start()
             self._observer = observer
         return self._observer
+
+
+def _words(error: Exception) -> str:
+    """Return what a person may read of an error; that of a package's own objects is none."""
+    said = getattr(error, "strerror", None) or (
+        str(error) if isinstance(error, OSError | RuntimeError) else ""
+    )
+    return said or f"an internal error ({type(error).__name__})"

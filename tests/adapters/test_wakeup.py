@@ -155,6 +155,29 @@ def test_a_forgotten_owner_is_not_called(watched: Watched) -> None:
     assert watched.troubles == []
 
 
+def test_an_owner_that_watches_one_directory_twice_is_forgotten_in_silence(watched: Watched) -> None:
+    """The spool of a cell may be the directory of its records; a reload has nothing to complain of."""
+    for _ in range(2):
+        watched.watch("heartbeat")
+        watched.watch("lock")
+        watched.watches.forget("cell")
+        watched.settle()
+    (watched.directory / "lock").touch()
+    assert watched.calm() == 0
+    assert watched.troubles == []
+
+
+def test_what_is_told_of_a_trouble_is_words(watched: Watched) -> None:
+    """Never an object as Python writes it."""
+
+    def breaks() -> None:
+        raise KeyError(watched)
+
+    watched.watches._do("SPOOL", breaks)
+    watched.settle()
+    assert watched.troubles == ["SPOOL: an internal error (KeyError)"]
+
+
 def test_two_owners_of_one_directory_are_two(watched: Watched) -> None:
     """Forgetting one keeps the other."""
     watched.watch("heartbeat", owner="one")

@@ -134,7 +134,7 @@ def test_status_uses_the_codes_of_the_standard(toy: ToyServer) -> None:
     toy.begin()
     code, text = toy.call("status")
     assert code == 0
-    assert "serves here" in text
+    assert "guards it" in text
     processes.kill([*toy.alive("shadowd"), *toy.alive("pbs_server")])
     assert toy.call("status")[0] == 1
     toy.call("stop")
@@ -153,6 +153,66 @@ def test_a_cell_that_was_shut_down_is_said_to_be(toy: ToyServer) -> None:
     assert toy.call("status")[0] == 3
     lock.write_text('{"epoch": 7}')
     assert toy.call("status")[0] == 0
+
+
+def refused(reason: str) -> dict[str, object]:
+    """Return what a record says that gives this reason for not taking over."""
+    return {"refusals": [{"reason": reason, "text": "some words", "detail": "[x]", "until": None}]}
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ({}, 0, "stands by; the server is on beta"),
+        (refused("shut_down"), 3, "nobody serves: 'shadowd start torque' ends that"),
+        (refused("foreign_server"), 0, "a server that shadowd did not start has"),
+        (refused("server_unlocked"), 1, 'set lock = "lease"'),
+        (refused("paused"), 0, "failover is paused"),
+        ({"silence": 9.7, "text": "the heartbeat has not moved"}, 0, "nobody serves at the moment"),
+        ({"epoch": 0}, 0, "nobody serves at the moment"),
+        ({"state": "claiming", "text": "nothing speaks against it"}, 0, "takes over: nothing speaks"),
+        ({"attempts": 2, "text": "the master could not be started"}, 1, "could not start a server"),
+        ({"io_stuck": 1796108658.25}, 1, "gets no answer from"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else None,
+)
+def test_status_says_where_the_server_is_only_where_there_is_one(
+    toy: ToyServer, says: dict[str, object], code: int, words: str
+) -> None:
+    """What ``master`` named last is no proof: shut down, a stranger's, silent, or under way is said so."""
+    toy.wish(servers=0, serving="beta", **says)
+    started, text = toy.call("start", SHADOWD_START_TIMEOUT="1")
+    assert started == 0
+    assert words in text, text
+    status, text = toy.call("status")
+    assert words in text, text
+    assert status == code
+    assert ("is on beta" in text) is (not says)
+
+
+def test_a_server_that_shadowd_did_not_start_is_not_called_guarded(toy: ToyServer) -> None:
+    """It runs here, and that is all."""
+    toy.wish(servers=0)
+    toy.call("start")
+    server = subprocess.Popen([toy.root / "pbs_server", "--ha", "-d", toy.root / "home"])
+    assert eventually(lambda: "server" in toy.told())
+    assert "neither started nor guards it" in toy.call("status")[1]
+    toy.wish(servers=0, state="launching")
+    server.kill()
+    server.wait()
+
+
+def test_start_says_what_has_become_of_the_server(toy: ToyServer) -> None:
+    """It waits for that: here it serves, there it could not be started, and where to look."""
+    code, text = toy.call("start")
+    assert (code, "guards it" in text) == (0, True), text
+    toy.call("stop")
+    toy.wish(servers=0, attempts=1, text="the master could not be started")
+    code, text = toy.call("start")
+    assert code == 0
+    assert "could not start a server (the master could not be started)" in text
+    assert "server_logs" in text
+    assert "shadowd status" in text
 
 
 def test_keep_starts_what_died_and_leaves_what_was_stopped(toy: ToyServer) -> None:

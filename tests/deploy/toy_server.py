@@ -55,10 +55,12 @@ with (root / "pids").open("a") as pids:
     pids.write(f"{os.getpid()}\\n")
 def record(epoch):
     kind = {"format": 1, "cell": "torque", "kind": "torque", "host": "alpha", "pid": os.getpid()}
-    kind["state"] = "active" if epoch else "standby"
+    kind |= {"state": "active" if epoch else "standby", "reason": "started", "text": '"pid": 1', "since": 1.5}
+    kind |= {"refusals": [], "silence": 0.4, "active": wish["serving"], "epoch": epoch or 6, "observed": 1.5}
+    kind |= {"attempts": 0, "io_stuck": None, "timing": {"stale_after": 9.0}}
     path = root / "run" / "torque@alpha.state.json"
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(kind | {"text": '"pid": 1', "active": wish["serving"], "epoch": epoch}))
+    new.write_text(json.dumps(kind | wish["says"]))
     new.rename(path)
 while wish["waits"]:
     signal.pause()
@@ -107,8 +109,12 @@ class ToyServer:
         notices: bool = True,
         fails: bool = False,
         waits: bool = False,
+        **says: object,
     ) -> None:
-        """Say how the toys behave from now on: how many servers the daemon starts, one after the other."""
+        """Say how the toys behave from now on: how many servers the daemon starts, one after the other.
+
+        ``says``: what its record holds besides, or instead.
+        """
         wishes = {
             "servers": servers,
             "serving": serving,
@@ -116,6 +122,7 @@ class ToyServer:
             "notices": notices,
             "fails": fails,
             "waits": waits,
+            "says": says,
         }
         (self.root / "wish.json").write_text(json.dumps(wishes))
 
