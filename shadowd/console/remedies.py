@@ -122,6 +122,8 @@ REMEDIES: dict[Reason, str] = {
     "server, frozen host. The shadows take over by themselves.",
     Reason.MASTER_ENDED: "A shadow takes over by itself. Read SPOOL/messages for the cause; also core "
     "files and dmesg.",
+    Reason.HANDED_OVER: "Nothing: somebody ended it in order, and a standby takes over by itself.",
+    Reason.MOVED: _NOTHING,
     Reason.SHUT_DOWN_HERE: "When it shall run again: sgemaster start.",
     Reason.GONE_BEFORE: _NOTHING,
     Reason.EPOCH_CLOSED: "See which host wrote the notice, and why: two hosts of one name, or a clock of "

@@ -37,8 +37,8 @@ States (``core.table`` has the rows with their reasons; a test compares the two)
     LAUNCHING   -> STANDBY     launch_failed, launch_timeout, lock_unknown, notice_failed,
                                and every reason to abandon
     ACTIVE      -> LAUNCHING   resumed
-    ACTIVE      -> STANDBY     master_ended, shut_down_here, superseded, lease_over, active_changed,
-                               foreign_server, epoch_closed, gone_before
+    ACTIVE      -> STANDBY     master_ended, handed_over, moved, shut_down_here, superseded, lease_over,
+                               active_changed, foreign_server, epoch_closed, gone_before
 
 The rules, by the numbers that comments all over the package use, and where each lives:
 

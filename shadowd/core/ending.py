@@ -154,6 +154,8 @@ class Ending:
             return self._wait(pair, now)
         if self.reason is Reason.SHUT_DOWN_HERE:
             return self._done(NoticeKind.STOPPED)
+        if self.at is Step.TERM and self.reason is Reason.SUPERSEDED:
+            self.reason = Reason.MOVED
         if self._planned and self._marks:
             self.at = Step.MARK
             return self._ask(ClearMark(), LockCleared)
@@ -201,6 +203,8 @@ class Ending:
             # Without the lock nobody can tell a crash from a shutdown: look again.
             self._again_at = Instant(now + _AGAIN)
             return ()
+        if self._exit is ExitKind.CLEAN:
+            self.reason = Reason.HANDED_OVER
         return self._done(NoticeKind.DIED)
 
     def _done(self, outcome: NoticeKind) -> tuple[Action, ...]:

@@ -85,6 +85,8 @@ class Reason(Enum):
     GONE_BEFORE = ("gone_before", "nothing of what an earlier daemon guarded runs here any more")
     LEASE_OVER = ("lease_over", "the master's beat was not seen to advance within its lease")
     MASTER_ENDED = ("master_ended", "the master's process ended")
+    HANDED_OVER = ("handed_over", "the master ended in an orderly way; a standby takes over")
+    MOVED = ("moved", "the master ended in an orderly way: it moves to another host")
     SHUT_DOWN_HERE = ("shut_down_here", "the master was shut down in an orderly way")
     EPOCH_CLOSED = ("epoch_closed", "the epoch was closed although its master runs")
     RECORDS_LOST = ("records_lost", "the claims directory lost the running master's records")

@@ -126,6 +126,8 @@ TABLE: tuple[Row, ...] = (
     Row(State.LAUNCHING, Reason.LAUNCH_TIMEOUT, State.STANDBY, "takeover.failed", Level.ALARM),
     Row(State.LAUNCHING, Reason.CONFIRMED, State.ACTIVE, "master.confirmed", Level.WARNING),
     Row(State.ACTIVE, Reason.MASTER_ENDED, State.STANDBY, "master.ended", Level.ALARM),
+    Row(State.ACTIVE, Reason.HANDED_OVER, State.STANDBY, "master.ended"),
+    Row(State.ACTIVE, Reason.MOVED, State.STANDBY, "master.ended"),
     Row(State.ACTIVE, Reason.SHUT_DOWN_HERE, State.STANDBY, "master.ended"),
     Row(State.ACTIVE, Reason.SUPERSEDED, State.STANDBY, "master.superseded", Level.ALARM),
     Row(State.ACTIVE, Reason.LEASE_OVER, State.STANDBY, "master.lease_over", Level.ALARM),

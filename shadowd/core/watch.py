@@ -37,7 +37,7 @@ _SOONEST = Seconds(0.05)
 """Two rounds are never closer than this, whatever the dates say."""
 _EARLY = Seconds(1)
 """At most one early round in this time, however often the cell is woken."""
-_FAILED_HERE = frozenset({Reason.MASTER_ENDED, Reason.LEASE_OVER})
+_FAILED_HERE = frozenset({Reason.MASTER_ENDED, Reason.HANDED_OVER, Reason.LEASE_OVER})
 _CLAIM_REASONS = {
     Reason.DELAY_OVER: ClaimReason.SILENCE,
     Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
@@ -160,7 +160,7 @@ class Watch:
         self.bid_over(now)
 
     def stand_back(self, reason: Reason, now: Instant) -> None:
-        """Let others go first, after a master of this host ended as none should."""
+        """Let others go first, after a master of this host ended and nobody shut the cell down."""
         if reason in _FAILED_HERE:
             self._back_until = Instant(now + self._timing.retry_after)
 

@@ -6,6 +6,7 @@ from shadowd.core.actions import (
     ClearMark,
     KeepLease,
     Launch,
+    Level,
     MakeClaim,
     Probe,
     StopPair,
@@ -167,6 +168,8 @@ def test_the_guard_lets_its_master_end_in_an_orderly_way() -> None:
     assert seat.world.lock == ABSENT
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
     assert seat.times(StopPair) == []
+    assert [(line.reason, line.level) for line in seat.heard("master.ended")] == [(Reason.MOVED, Level.INFO)]
+    assert seat.heard("master.superseded") == []
 
 
 def test_the_planned_end_is_announced_first() -> None:

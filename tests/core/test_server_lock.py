@@ -260,13 +260,26 @@ def test_a_server_that_goes_on_in_time_lives() -> None:
     assert host.cell.snapshot().state is State.ACTIVE
 
 
-@pytest.mark.parametrize(("stops", "outcome"), [(True, STOPPED), (False, DIED)])
-def test_a_clean_exit(*, stops: bool, outcome: NoticeKind) -> None:
-    """It is a shutdown, or an end like any other: as the policy has it."""
+@pytest.mark.parametrize(
+    ("stops", "outcome", "reason"),
+    [(True, STOPPED, Reason.SHUT_DOWN_HERE), (False, DIED, Reason.HANDED_OVER)],
+)
+def test_a_clean_exit(*, stops: bool, outcome: NoticeKind, reason: Reason) -> None:
+    """It is a shutdown, or hands over: as the policy has it. Somebody wanted it, so it is no alarm."""
     host = active(clean_exit_stops=stops)
     host.world.pairs[HERE, Epoch(1)].end(ExitKind.CLEAN)
     host.run(2)
     assert host.world.records[Epoch(1)].outcome is outcome
+    assert [(line.reason, line.level) for line in host.heard("master.ended")] == [(reason, Level.INFO)]
+
+
+def test_a_server_that_dies_is_an_alarm() -> None:
+    """Nobody wanted that."""
+    host = active(clean_exit_stops=False)
+    host.world.pairs[HERE, Epoch(1)].end(ExitKind.FAILED)
+    host.run(2)
+    said = [(line.reason, line.level) for line in host.heard("master.ended")]
+    assert said == [(Reason.MASTER_ENDED, Level.ALARM)]
 
 
 def test_a_mark_is_a_shutdown_all_the_same() -> None:

@@ -15,6 +15,7 @@ from shadowd.core.snapshot import State
 from shadowd.core.table import ABANDONED, REFUSALS, TABLE, Row, transition
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
+    ClaimReason,
     Epoch,
     ExitKind,
     Instant,
@@ -362,7 +363,24 @@ def listened() -> Seat:
     return seat
 
 
+def handed_over() -> Seat:
+    """Let a master end with status 0 where that is no shutdown."""
+    seat = Seat(old_cell(), timing=SELDOM, policy=policy(clean_exit_stops=False))
+    phases.active(seat)
+    master(lambda pair: setattr(pair, "master", ExitKind.CLEAN))(seat)
+    seat.settle()
+    return seat
+
+
+def moved_away(seat: Seat) -> None:
+    """Let another host ask for the master, and its guard end it in order."""
+    seat.world.add(record(9, host=ELSEWHERE, reason=ClaimReason.MIGRATE))
+    seat.run(5)
+
+
 WALKS.update(_more())
+WALKS[S.ACTIVE, Reason.HANDED_OVER] = handed_over
+WALKS[S.ACTIVE, Reason.MOVED] = then(phases.active, moved_away)
 WALKS[S.VERIFYING, Reason.LISTENS] = listened
 WALKS[S.ACCOUNTING, Reason.FENCE_FAILED] = phases.without_proof
 WALKS[S.STALE, Reason.BEATING] = beating_while_asked

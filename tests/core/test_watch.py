@@ -8,8 +8,7 @@ from shadowd.core.actions import Level, ListEpochs, MakeClaim, Observe, Probe
 from shadowd.core.events import Woken
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
-from shadowd.core.values import ClaimReason, Host, Instant, NoticeKind, ProbeOutcome, Protection
-from tests.core.obstacles import asked
+from shadowd.core.values import ClaimReason, Instant, NoticeKind, ProbeOutcome
 from tests.core.rounds import (
     BEGINNING,
     ELSEWHERE,
@@ -226,60 +225,6 @@ def test_a_probe_without_an_answer_is_no_obstacle(outcome: ProbeOutcome) -> None
     seat = Seat(World(probe=outcome))
     seat.until(MakeClaim)
     assert seat.now == BEGINNING + 840
-
-
-@pytest.mark.parametrize(
-    ("protection", "host"),
-    [(None, THERE), (Protection.NONE, THERE), (Protection.GUARDED, ELSEWHERE)],
-    ids=["no claim", "a claim without a guard", "the claim of another host"],
-)
-def test_a_listener_where_nothing_accounts_for_the_old_master(
-    protection: Protection | None, host: Host
-) -> None:
-    """It may be a master that is not well: nobody is replaced, it is told, and asked again with back-off."""
-    world = World(probe=ProbeOutcome.LISTENS)
-    if protection is not None:
-        world.add(confirmed(1, host=host, protection=protection))
-    seat = Seat(world)
-    seat.run(2000)
-    assert seat.times(MakeClaim) == []
-    assert Reason.LISTENS in seat.reasons
-    assert (State.VERIFYING, Reason.LISTENS, State.STANDBY) in seat.rows
-    assert 2 <= len(seat.times(Probe)) <= 6
-    seat.world.probe = ProbeOutcome.REFUSES
-    seat.until(MakeClaim)
-
-
-def test_a_listener_does_not_outweigh_a_guards_lease() -> None:
-    """Whoever likes may listen on the port that a dead master left: its lease is over, so it is gone."""
-    world = World(probe=ProbeOutcome.LISTENS)
-    world.add(confirmed(1, protection=Protection.GUARDED))
-    seat = Seat(world)
-    seat.until(MakeClaim)
-    assert seat.now == BEGINNING + 840
-    assert len(seat.times(Probe)) == 1
-
-
-def test_a_listener_does_not_outweigh_an_operator() -> None:
-    """A person can look who it is. A master that answers binds a person, too."""
-    for outcome, claims in ((ProbeOutcome.LISTENS, 1), (ProbeOutcome.ANSWERS, 0)):
-        seat = Seat(World(probe=outcome))
-        seat.run(1000)
-        assert seat.times(MakeClaim) == []
-        asked(seat)
-        seat.run(1)
-        assert len(seat.times(MakeClaim)) == claims
-
-
-def test_after_a_death_notice_nobody_is_asked() -> None:
-    """The guard saw that nothing is left; on its port anybody may listen by then, and say what he likes."""
-    for outcome in (ProbeOutcome.LISTENS, ProbeOutcome.ANSWERS):
-        seat = claimed_cell()
-        seat.world.probe = outcome
-        seat.run(100)
-        seat.world.note(1, DIED)
-        seat.until(MakeClaim)
-        assert seat.times(Probe) == []
 
 
 def test_an_answering_master_is_alive() -> None:
