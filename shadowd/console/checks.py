@@ -87,10 +87,9 @@ def _heartbeat(view: CellView) -> Item:
     beat = view.beat
     if beat.value is None:
         return Item("heartbeat", _CRITICAL, beat.problem, remedy(Reason.BEAT_UNKNOWN, view.spool))
-    value = f"{beat.value:05d}"
     if beat.moved is None or beat.age is None:
-        return Item("heartbeat", _UNKNOWN, f"{value}, nobody watched it move", START)
-    text = f"{value}, {moved_text(view)}"
+        return Item("heartbeat", _UNKNOWN, f"{beat.shown}, nobody watched it move", START)
+    text = f"{beat.shown}, {moved_text(view)}"
     if beat.age < view.stale_after / 2 or beat.at_least:
         return Item("heartbeat", _OK, text)
     if beat.age < view.stale_after:

@@ -61,7 +61,8 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
         text = f"its reads of the cell's files hang since {ago(row.io_stuck, view.now)}"
         yield Item(name, grave, text, "See its mount of the shared directory, and the file server.")
     if not row.fresh:
-        if row.rank is not None or row.host == view.master.host:
+        # Of a daemon of this host that does not run the item "daemon" tells.
+        if not row.gone and (row.rank is not None or row.host == view.master.host):
             text = f"no sign of its daemon for {span(row.age or 0)}; it was {row.state}"
             yield Item(name, _CRITICAL, text, STATUS)
         return

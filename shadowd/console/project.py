@@ -34,6 +34,15 @@ class BeatView(NamedTuple):
     age: float | None
     at_least: bool = False
     """It moved after ``moved``, since the last record of a living daemon."""
+    foreign: bool = False
+    """What moves is a lock of a server that shadowd did not start: dates, and no counter."""
+
+    @property
+    def shown(self) -> str:
+        """The value for people."""
+        if self.foreign:
+            return "of a server that shadowd did not start"
+        return f"{self.value:05d}" if self.value is not None else self.problem or "unknown"
 
 
 class ProtectionView(NamedTuple):
@@ -86,6 +95,7 @@ def project(gathered: Gathered) -> CellView:
     watched = any(is_fresh(record, gathered.now) for record in records.values())
     server_lock = server_lock_view(reached, beating=moving, watched=watched) if reached else None
     foreign = server_lock is not None and server_lock.foreign
+    beat = beat._replace(foreign=foreign)
     master = stranger() if foreign else master_view(reached, records.values(), gathered.now)
     beating = beat.moved if moving and not master.stopped else None
     lock = lock_view(reached, freshest, beating=beating) if reached else None
@@ -128,6 +138,10 @@ def host_records(gathered: Gathered) -> dict[str, HostRecord | Unknown]:
         isinstance(published, HostRecord) and published.wall >= local.wall
     ):
         found[gathered.host] = local
+    own = found.get(gathered.host)
+    # What a daemon that runs no more meant to do is no plan. Only of this host that can be seen at once.
+    if isinstance(local, HostRecord) and isinstance(own, HostRecord) and gathered.daemon is None:
+        found[gathered.host] = own._replace(gone=True)
     return found
 
 

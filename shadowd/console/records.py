@@ -89,6 +89,8 @@ class HostRecord(NamedTuple):
     fence: str = FencePolicy.NONE.value
     """Whether a launch there needs the proof that the old host is off."""
     fenced: tuple[FenceRecord, ...] = ()
+    gone: bool = False
+    """The daemon that wrote it runs no more, as can be seen from here."""
 
 
 def read(path: Path) -> HostRecord | Unknown:

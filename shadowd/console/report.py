@@ -57,7 +57,7 @@ def _plain(view: CellView) -> dict[str, Any]:
     return {
         **view._asdict(),
         "master": view.master._asdict(),
-        "beat": view.beat._asdict(),
+        "beat": (view.beat._replace(value=None) if view.beat.foreign else view.beat)._asdict(),
         "lock": view.lock._asdict() if view.lock else None,
         "server_lock": view.server_lock._asdict() if view.server_lock else None,
         "protection": view.protection._asdict(),

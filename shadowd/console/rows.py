@@ -74,6 +74,8 @@ class HostRow(NamedTuple):
     since: float | None = None
     age: float | None = None
     fresh: bool = False
+    gone: bool = False
+    """Its daemon runs no more, as can be seen from here."""
     ahead: float = 0.0
     """Seconds by which that host's clock is ahead of ours, as far as its record shows."""
     does: str = ""
@@ -135,8 +137,9 @@ def row(
         since=record.since,
         age=max(0.0, now - record.wall),
         fresh=fresh,
+        gone=record.gone,
         ahead=max(0.0, record.wall - now),
-        does=does if fresh else f"unknown: no sign of its daemon since {at(record.wall, now)}",
+        does=does if fresh else _silent_since(record, now),
         timer=record.timer.name if fresh else "",
         due=record.timer.due if fresh else None,
         refusals=tuple(refusals),
@@ -149,12 +152,18 @@ def row(
     )
 
 
+def _silent_since(record: HostRecord, now: float) -> str:
+    if record.gone:
+        return f"nothing: its daemon does not run; its last word was at {at(record.wall, now)}"
+    return f"unknown: no sign of its daemon since {at(record.wall, now)}"
+
+
 def is_fresh(record: HostRecord, now: float) -> bool:
     """Tell whether the record is young enough to speak for a living daemon.
 
     A daemon publishes at each check; two checks may be missed, and a slow disk gets half a minute.
     """
-    return now - record.wall <= 2 * record.durations.get("check_interval", 60.0) + 30
+    return not record.gone and now - record.wall <= 2 * record.durations.get("check_interval", 60.0) + 30
 
 
 def earliest(record: HostRecord) -> float:

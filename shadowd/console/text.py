@@ -201,10 +201,9 @@ def _master(view: CellView) -> str:
 
 def _beat(view: CellView) -> str:
     beat = view.beat
-    value = f"{beat.value:05d}" if beat.value is not None else beat.problem or "unknown"
     if beat.moved is None:
-        return f"{value}, nobody watched it move"
-    return f"{value}, {moved_text(view)}"
+        return f"{beat.shown}, nobody watched it move"
+    return f"{beat.shown}, {moved_text(view)}"
 
 
 def _beat_age(view: CellView) -> str:

@@ -26,7 +26,7 @@ def two(made: HandMade, tmp_path: Path) -> HandMade:
     for write in (night.record, night.local):
         write(
             "h2", cell="night", silence=400.0, state="stale", reason="silent", since=NOW - 160,
-            timer={"name": "takeover", "due": NOW + 440},
+            timer={"name": "takeover", "due": NOW + 440}, pid=made.pid,
         )  # fmt: skip
     night.record("h1", cell="night", wall=NOW - 500, observed=NOW - 500)
     local = night.runtime / "default@h2.state.json"

@@ -117,6 +117,16 @@ def test_a_stranger_that_serves_is_no_missing_master(held: Path) -> None:
     assert "pbs_server --ha" in status([seen])
 
 
+def test_the_beat_of_a_stranger_is_no_number(held: Path) -> None:
+    """It is made of dates and looks, thirteen digits of milliseconds, and means nothing to a person."""
+    seen = look(held)
+    (heartbeat,) = (line for line in status([seen]).splitlines() if line.startswith("  heartbeat"))
+    assert "of a server that shadowd did not start, " in heartbeat
+    assert item(seen, "heartbeat")[1].startswith("of a server that shadowd did not start")
+    (cell,) = json.loads(as_json([seen]))["cells"]
+    assert (cell["beat"]["value"], cell["beat"]["foreign"]) == (None, True)
+
+
 def test_a_lock_that_cannot_be_read(priv: Path) -> None:
     """Nobody bids, so it is critical."""
     (priv / "server.lock").symlink_to("server.lock")

@@ -204,12 +204,20 @@ def test_faults_of_this_host_are_found(made: HandMade, change: dict[str, Any], e
     assert found == expected or expected in found
 
 
+def test_what_a_daemon_meant_to_do_that_runs_no_more_is_no_plan(made: HandMade) -> None:
+    """A moment after its end its record is young, and says nothing about what will happen."""
+    made.local("h2", pid=1)
+    shown = status([look(made)])
+    assert "takes over" not in shown
+    assert "its daemon does not run; its last word was at 11:05:49" in " ".join(shown.split())
+
+
 def test_a_daemon_that_does_not_run_is_critical(made: HandMade) -> None:
     """The local record's process must live and be a shadowd of this boot."""
     made.local("h2", boot_id="another")
-    assert verdicts(look(made)) == {"daemon": "CRITICAL"}
+    assert verdicts(look(made)) == {"daemon": "CRITICAL", "shadows": "CRITICAL"}
     made.local("h2", pid=1)
-    assert verdicts(look(made)) == {"daemon": "CRITICAL"}
+    assert verdicts(look(made)) == {"daemon": "CRITICAL", "shadows": "CRITICAL"}
     (made.runtime / "default@h2.state.json").unlink()
     assert verdicts(look(made)) == {"daemon": "CRITICAL"}
 
