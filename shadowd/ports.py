@@ -11,6 +11,7 @@ from shadowd.core.actions import Say
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
+    ClaimKey,
     Epoch,
     FenceOutcome,
     Host,
@@ -52,8 +53,11 @@ class ClaimLog(Protocol):
         """
         ...
 
-    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
-        """Create the notice if absent; None once one of this epoch and kind is on disk."""
+    def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Create the notice if absent; None once one of this claim and kind is on disk.
+
+        Unknown, and nothing is written, where another claim holds the number (PROTOCOL rule 15).
+        """
         ...
 
 

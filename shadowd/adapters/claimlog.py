@@ -1,9 +1,12 @@
 """The write-once records of a cell as files: the embedded ``ClaimLog``.
 
 ``claims/N.json`` and ``notices/N.<kind>.json`` are created by link(2) and never changed (DESIGN.md 5).
-What a file's *name* says needs no read: notices count by name, and claims are read from the last
-confirmed epoch on, each once. A read record is kept as long as each fresh listing shows the same number
-with the same inode; no listing ever stands in for a fresh one.
+Both are read from the last confirmed epoch on, each once. A read record is kept as long as each fresh
+listing shows the same name with the same inode; no listing ever stands in for a fresh one.
+
+A notice is written for one claim, the nonce of which it carries. Where another claim holds the number, in
+another directory than the one that ours was made in, nothing is written; and what is read without that
+nonce is a doubt and closes nothing (``claimreader``).
 
 Order of the two listings: notices first. A holder links its claim before any notice of it, so a notice
 that was listed has its claim in the later listing of claims, pruned ones aside; the other way round, a
@@ -23,7 +26,7 @@ for.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +34,6 @@ from shadowd.adapters.claimnames import (
     OUTCOME_PREFIX,
     Listing,
     Look,
-    Names,
     claim_name,
     epoch_of,
     look,
@@ -40,7 +42,7 @@ from shadowd.adapters.claimnames import (
     scan,
     take_listing,
 )
-from shadowd.adapters.claimreader import ClaimReader, floor_of, thinned
+from shadowd.adapters.claimreader import ClaimReader, Kept, floor_of, foreign, left_open, thinned
 from shadowd.adapters.publish import (
     MAX_NAMES,
     Link,
@@ -61,6 +63,7 @@ from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     OUTCOMES,
     Claim,
+    ClaimKey,
     Epoch,
     Host,
     NoticeKind,
@@ -73,7 +76,6 @@ PRUNE_ABOVE: Final = 400
 PRUNE_TO: Final = 200
 _PRUNED_AT_ONCE: Final = 250
 _MOST_LISTED: Final = 4096
-_GHOSTS: Final = 64
 _STEM: Final = "tmp"
 
 
@@ -96,8 +98,8 @@ class DirectoryClaimLog:
         self._host = host
         self._wall = wall
         self._link = link
-        self._read: Mapping[int, tuple[int, Claim]] = {}
-        """Claims as read, by epoch, with the inode that held them; those of the last ledger only."""
+        self._read = Kept()
+        """What the last ledger needed."""
         self._last: tuple[Listing | None, Ledger] = (None, Ledger())
         """The last ledger and what it was made of: the same names and inodes say the same again."""
         self._swept = False
@@ -127,23 +129,33 @@ class DirectoryClaimLog:
         self._sweep()
         return found if isinstance(found, Unknown) else self._decode(found, claim.epoch)
 
-    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
-        """Create the notice if absent; None once one of this epoch and kind is on disk.
+    def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
+        """Create the notice if absent; None once one of this claim and kind is on disk.
 
-        An outcome other than the one that closed the epoch is refused: Unknown, naming that one.
+        An outcome other than the one that closed the epoch is refused: Unknown, naming that one. So is any
+        notice where another claim holds the number, or where what lies there is not of this claim.
         """
-        path = self._notices / notice_name(epoch, kind)
-        data = encode_notice(Notice(self._cell, epoch, kind, self._host, os.getpid(), self._wall(), detail))
-        flaw = decode_notice(data, cell=self._cell, epoch=epoch, subject=str(path))
+        path = self._notices / notice_name(claim.epoch, kind)
+        data = encode_notice(
+            Notice(self._cell, claim.epoch, kind, self._host, os.getpid(), self._wall(), detail, claim.nonce)
+        )
+        flaw = decode_notice(data, cell=self._cell, epoch=claim.epoch, subject=str(path))
         if isinstance(flaw, Unknown):
             return flaw
         present = scan(self._notices, self._directory.parent)
         if isinstance(present, Unknown):
             return present
+        listed = scan(self._claims, self._directory.parent)
+        if isinstance(listed, Unknown):
+            return listed
+        reader = ClaimReader(self._cell, self._directory, look(Listing(present, listed)), Kept())
+        holder = reader.claim(claim.epoch)
+        if not isinstance(holder, Unknown) and holder.key != claim:
+            return _taken(self._claims / claim_name(claim.epoch), holder)
         if path.name in present:
-            return None
+            return reader.flaw(claim.epoch, kind)
         if kind in OUTCOMES:
-            return self._close(epoch, kind, data, present)
+            return self._close(claim, kind, data, reader)
         found = self._create(path, data)
         if isinstance(found, Unknown):
             return found
@@ -163,7 +175,7 @@ class DirectoryClaimLog:
         if isinstance(listing, Unknown):
             return listing
         seen = look(listing)
-        reader = ClaimReader(self._cell, self._claims, seen.claims, self._read)
+        reader = ClaimReader(self._cell, self._directory, seen, self._read)
         floor = min(floor_of(seen, reader), max(seen.claims, default=0))
         surplus = max(0, len(seen.claims) - max(1, keep))
         doomed = sorted(epoch for epoch in seen.claims if epoch < floor)[: min(surplus, _PRUNED_AT_ONCE)]
@@ -182,7 +194,7 @@ class DirectoryClaimLog:
         return len(doomed)
 
     def _ledger(self, seen: Look) -> Ledger | Unknown:
-        reader = ClaimReader(self._cell, self._claims, seen.claims, self._read)
+        reader = ClaimReader(self._cell, self._directory, seen, self._read)
         floor = floor_of(seen, reader)
         kinds, strange = seen.kinds(floor)
         epochs = thinned({epoch for epoch in seen.claims if epoch >= floor} | kinds.keys(), kinds)
@@ -190,16 +202,17 @@ class DirectoryClaimLog:
             detail = f"{len(epochs)} epochs since the last confirmed one; at most {_MOST_LISTED} are read"
             return Unknown(Problem.TOO_LARGE, str(self._claims), detail)
         records = tuple(
-            EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
+            EpochRecord(Epoch(epoch), reader.claim(epoch), reader.counted(epoch, kinds.get(epoch, ())))
             for epoch in epochs
         )
-        ghosts = self._left_open(seen, floor, reader)
+        ghosts = left_open(seen, floor, reader)
         self._read = reader.used
         return Ledger(
             (*ghosts, *records),
             (
                 *(_strange(self._claims / name) for name in sorted(seen.strange_claims)),
                 *(_strange(self._notices / name) for name in sorted(strange)),
+                *reader.flaws,
                 *(
                     record.claim
                     for record in records
@@ -208,27 +221,11 @@ class DirectoryClaimLog:
             ),
         )
 
-    def _left_open(self, seen: Look, floor: int, reader: ClaimReader) -> tuple[EpochRecord, ...]:
-        """Return the epochs before the last confirmed one that nobody closed, the newest of them.
-
-        They account for nothing any more, but their own host may still have a master of theirs to stop.
-        """
-        kinds, _ = seen.kinds(0)
-        left = [
-            epoch
-            for epoch in sorted(seen.claims)
-            if epoch < floor and not kinds.get(epoch, frozenset()) & OUTCOMES
-        ]
-        records = (
-            EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
-            for epoch in left[-_GHOSTS:]
-        )
-        return tuple(record for record in records if not isinstance(record.claim, Unknown))
-
-    def _close(self, epoch: Epoch, kind: NoticeKind, data: bytes, present: Names) -> Unknown | None:
-        for other in NoticeKind:
-            if other in OUTCOMES and notice_name(epoch, other) in present:
-                return self._refused(epoch, kind, other)
+    def _close(self, claim: ClaimKey, kind: NoticeKind, data: bytes, reader: ClaimReader) -> Unknown | None:
+        epoch = claim.epoch
+        present = reader.outcome(epoch)
+        if present is not None:
+            return reader.flaw(epoch, present) or self._refused(epoch, kind, present)
         path = self._notices / outcome_name(epoch)
         found = self._create(path, data)
         if isinstance(found, Unknown):
@@ -236,6 +233,9 @@ class DirectoryClaimLog:
         first = decode_notice(found, cell=self._cell, epoch=epoch, subject=str(path))
         if isinstance(first, Unknown):
             return first
+        strange = foreign(first, first.kind, claim.nonce, path) if reader.binds(epoch) else None
+        if strange is not None:
+            return strange
         shown = self._create(self._notices / notice_name(epoch, first.kind), found)
         if isinstance(shown, Unknown):
             return shown
@@ -272,6 +272,11 @@ class DirectoryClaimLog:
             names = list_dir(directory, MAX_NAMES)
             if not isinstance(names, Unknown):
                 sweep(directory, names, _STEM, self._host)
+
+
+def _taken(path: Path, holder: Claim) -> Unknown:
+    detail = f"another claim, of {holder.host}, holds this number here; nothing is written about ours"
+    return Unknown(Problem.FOREIGN, str(path), detail)
 
 
 def _strange(path: Path) -> Unknown:

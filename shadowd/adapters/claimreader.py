@@ -1,44 +1,64 @@
-"""Which claims a listing needs, and reading each of them once.
+"""Which claims and notices a listing needs, and reading each of them once.
 
-A claim is immutable, so one that was read is kept as long as every fresh listing shows its number with
-the same inode. A directory that was emptied or restored shows another inode or, in between, none, and
-what was kept is forgotten with it. What is kept is what the last listing needed, so it is bounded too.
+Both are immutable, so one that was read is kept as long as every fresh listing shows its name with the same
+inode. A directory that was emptied or restored shows another inode or, in between, none, and what was kept
+is forgotten with it. What is kept is what the last listing needed, so it is bounded too.
+
+A notice counts only if it carries the nonce of its claim: an empty file of the right name, or one that a
+host wrote about a claim in another directory, says nothing about this one (PROTOCOL rule 15). The claims of
+the first release say that theirs carry none, and those count by name.
 
 This module refuses to list anything: what exists is its caller's fresh knowledge.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from shadowd.adapters.claimnames import Look, claim_name
+from shadowd.adapters.claimnames import Look, claim_name, notice_name
 from shadowd.adapters.reading import read_small
-from shadowd.adapters.records import MAX_RECORD, decode_claim
-from shadowd.core.values import OUTCOMES, Claim, ClaimReason, NoticeKind, Problem, Unknown
+from shadowd.adapters.records import MAX_RECORD, Notice, decode_claim, decode_notice
+from shadowd.core.ledger import EpochRecord
+from shadowd.core.values import OUTCOMES, Claim, ClaimReason, Epoch, NoticeKind, Problem, Unknown
 
+_GHOSTS: Final = 64
 CLOSED_LISTED: Final = 1000
 """Closed epochs since the last confirmed one that a ledger shows, the newest; all are accounted for."""
 
 
-class ClaimReader:
-    """Reads the claims of one listing, each at most once, and those that were read before not at all."""
+@dataclass(slots=True)
+class Kept:
+    """Records as read, with the inode that held each."""
 
-    def __init__(
-        self, cell: str, directory: Path, inodes: Mapping[int, int], known: Mapping[int, tuple[int, Claim]]
-    ) -> None:
+    claims: dict[int, tuple[int, Claim]] = field(default_factory=dict)
+    """By epoch."""
+    notices: dict[str, tuple[int, Notice]] = field(default_factory=dict)
+    """By name."""
+
+
+class ClaimReader:
+    """Reads the records of one listing, each at most once, and those that were read before not at all."""
+
+    def __init__(self, cell: str, directory: Path, seen: Look, known: Kept) -> None:
+        """``directory``: that of claims and notices; ``known``: what an earlier listing needed."""
         self._cell = cell
-        self._directory = directory
-        self._inodes = inodes
+        self._claims = directory / "claims"
+        self._notices = directory / "notices"
+        self._seen = seen
         self._known = known
-        self.used: dict[int, tuple[int, Claim]] = {}
+        self.used = Kept()
+        """What this listing needed."""
+        self.flaws: list[Unknown] = []
+        """Why notices that were asked for do not count."""
 
     def claim(self, epoch: int) -> Claim | Unknown:
         """Return the claim of a listed epoch."""
-        inode = self._inodes.get(epoch)
-        path = self._directory / claim_name(epoch)
+        inode = self._seen.claims.get(epoch)
+        path = self._claims / claim_name(epoch)
         if inode is None:
             return Unknown(Problem.MISSING, str(path), "the epoch has notices and no claim")
-        kept = self.used.get(epoch) or self._known.get(epoch)
+        kept = self.used.claims.get(epoch) or self._known.claims.get(epoch)
         if kept is None or kept[0] != inode:
             data = read_small(path, MAX_RECORD, listed=True)
             if isinstance(data, Unknown):
@@ -47,8 +67,66 @@ class ClaimReader:
             if isinstance(claim, Unknown):
                 return claim
             kept = (inode, claim)
-        self.used[epoch] = kept
+        self.used.claims[epoch] = kept
         return kept[1]
+
+    def binds(self, epoch: int) -> bool:
+        """Tell whether the notices of this epoch need a nonce: not those of a claim of the first release."""
+        claim = self.claim(epoch)
+        return isinstance(claim, Unknown) or claim.bound
+
+    def flaw(self, epoch: int, kind: NoticeKind) -> Unknown | None:
+        """Return why a listed notice does not count; None: it does."""
+        if not self.binds(epoch):
+            return None
+        path = self._notices / notice_name(epoch, kind)
+        notice, claim = self._notice(epoch, path), self.claim(epoch)
+        if isinstance(notice, Unknown):
+            return notice
+        return foreign(notice, kind, notice.nonce if isinstance(claim, Unknown) else claim.nonce, path)
+
+    def counted(self, epoch: int, listed: Iterable[NoticeKind]) -> frozenset[NoticeKind]:
+        """Return those of the listed notices that count; the others are among ``flaws`` from now on.
+
+        One that says ``launching`` counts all the same: it only makes others wait.
+        """
+        told = {kind: self.flaw(epoch, kind) for kind in listed}
+        self.flaws += (flaw for flaw in told.values() if flaw is not None)
+        return frozenset(kind for kind, flaw in told.items() if flaw is None or kind is NoticeKind.LAUNCHING)
+
+    def outcome(self, epoch: int) -> NoticeKind | None:
+        """Return the outcome of an epoch that is listed, whatever it says."""
+        listed = (kind for kind in NoticeKind if notice_name(epoch, kind) in self._seen.notices)
+        return next((kind for kind in listed if kind in OUTCOMES), None)
+
+    def _notice(self, epoch: int, path: Path) -> Notice | Unknown:
+        inode = self._seen.notices[path.name]
+        kept = self.used.notices.get(path.name) or self._known.notices.get(path.name)
+        if kept is None or kept[0] != inode:
+            data = read_small(path, MAX_RECORD, listed=True)
+            if isinstance(data, Unknown):
+                return data
+            notice = decode_notice(data, cell=self._cell, epoch=epoch, subject=str(path))
+            if isinstance(notice, Unknown):
+                return notice
+            kept = (inode, notice)
+        self.used.notices[path.name] = kept
+        return kept[1]
+
+
+def foreign(notice: Notice, kind: NoticeKind, nonce: str, path: Path) -> Unknown | None:
+    """Return why this is no notice of this kind of the claim with this nonce; None: it is one."""
+    if notice.kind is not kind:
+        return Unknown(
+            Problem.GARBAGE, str(path), f"it says {notice.kind.value!r}, and its name {kind.value!r}"
+        )
+    if notice.nonce != nonce:
+        return Unknown(
+            Problem.FOREIGN,
+            str(path),
+            f"written by {notice.host} without the nonce of the claim that it names",
+        )
+    return None
 
 
 def floor_of(seen: Look, reader: ClaimReader) -> int:
@@ -57,10 +135,30 @@ def floor_of(seen: Look, reader: ClaimReader) -> int:
     An adopted master proves nothing about those before it (PROTOCOL rule 7), so they stay in the ledger.
     """
     for epoch in seen.started:
+        if reader.flaw(epoch, NoticeKind.STARTED) is not None:
+            continue
         claim = reader.claim(epoch)
         if isinstance(claim, Unknown) or claim.reason is not ClaimReason.ADOPTED:
             return epoch
     return 0
+
+
+def left_open(seen: Look, floor: int, reader: ClaimReader) -> tuple[EpochRecord, ...]:
+    """Return the epochs before the last confirmed one that nobody closed, the newest of them.
+
+    They account for nothing any more, but their own host may still have a master of theirs to stop.
+    """
+    kinds, _ = seen.kinds(0)
+    left = [
+        epoch
+        for epoch in sorted(seen.claims)
+        if epoch < floor and not kinds.get(epoch, frozenset()) & OUTCOMES
+    ]
+    records = (
+        EpochRecord(Epoch(epoch), reader.claim(epoch), frozenset(kinds.get(epoch, ())))
+        for epoch in left[-_GHOSTS:]
+    )
+    return tuple(record for record in records if not isinstance(record.claim, Unknown))
 
 
 def thinned(epochs: Iterable[int], kinds: Mapping[int, set[NoticeKind]]) -> Sequence[int]:

@@ -40,11 +40,12 @@ _FAILED = 74  # EX_IOERR
 _AGAIN = 5
 _OUTCOMES = ("failed", "stopped", "died", "stepped_down")
 _LIMIT = 4096
+_MAX_NOTICE = 16384
 _REFRESHED = 3.5
 """Seconds; a server refreshes the lock every 3 s (TORQUE.md, "Later releases")."""
 
 # Few imports, for what runs here delays the start of a server.
-# ruff: noqa: PTH104, PTH108, PTH110, PTH116, PTH123
+# ruff: noqa: PTH104, PTH108, PTH116, PTH123
 
 
 class HeldError(Exception):
@@ -131,13 +132,24 @@ def is_ours(held: int, state: str, *, ended: bool = False) -> bool:
     try:
         with open(f"{state}/server.session", encoding="ascii") as file:
             record = json.loads(file.read(_LIMIT))
-        epoch, inodes, contents = int(record["epoch"]), set(record["inodes"]), set(record["contents"])
+        epoch, nonce = int(record["epoch"]), str(record["nonce"])
+        inodes, contents = set(record["inodes"]), set(record["contents"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     closed = not ended and any(
-        os.path.exists(f"{state}/notices/{epoch:010}.{kind}.json") for kind in _OUTCOMES
+        is_outcome(f"{state}/notices/{epoch:010}.{kind}.json", nonce) for kind in _OUTCOMES
     )
     return os.fstat(held).st_ino in inodes and content(held) in contents and not closed
+
+
+def is_outcome(notice: str, nonce: str) -> bool:
+    """Tell whether the notice is a record of this claim: a file that is none closes nothing."""
+    try:
+        with open(notice, encoding="ascii") as file:
+            record = json.loads(file.read(_MAX_NOTICE))
+        return bool(record.get("nonce", nonce) == nonce)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def is_named(lock: str, held: int) -> bool:

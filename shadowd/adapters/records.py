@@ -5,7 +5,11 @@ a type and a bound, and a record that breaks one is an ``Unknown`` with the fiel
 with a negative lease or an endless window: a wrong lease in a record is a second master. Fields that
 this release does not know are ignored, so that a later one may add some without a new format.
 
-This module refuses to open files, and to guess: nothing that is missing gets a default.
+Claims of the first release have no field ``bound``, and their notices no nonce. Both are read as such, so
+that an upgraded cell goes on; the first release ignores the new fields, so that it may be upgraded host by
+host.
+
+This module refuses to open files, and to guess: nothing else that is missing gets a default.
 """
 
 import json
@@ -54,6 +58,8 @@ class Notice:
     wall: float
     """Unix time, for people."""
     detail: str = ""
+    nonce: str = ""
+    """Of the claim that is meant; empty in a notice of the first release."""
 
 
 def encode_claim(claim: Claim) -> bytes:
@@ -76,6 +82,7 @@ def encode_claim(claim: Claim) -> bytes:
             "window": claim.window,
             "protection": claim.protection.value,
             "wall": _sane_wall(claim.wall),
+            "bound": claim.bound,
         }
     )
 
@@ -92,6 +99,7 @@ def encode_notice(notice: Notice) -> bytes:
             "pid": notice.pid,
             "wall": _sane_wall(notice.wall),
             "detail": printable(notice.detail),
+            "nonce": notice.nonce,
         }
     )
 
@@ -117,6 +125,7 @@ def decode_claim(data: bytes, *, cell: str, epoch: int, subject: str) -> Claim |
             window=Seconds(fields.number("window", _MAX_SECONDS)),
             protection=fields.word("protection", Protection),
             wall=fields.number("wall", _MAX_WALL),
+            bound=fields.flag("bound"),
         )
     except _NoRecordError as error:
         return Unknown(error.problem, subject, error.detail)
@@ -134,6 +143,7 @@ def decode_notice(data: bytes, *, cell: str, epoch: int, subject: str) -> Notice
             pid=fields.whole("pid", 1, _MAX_PID),
             wall=fields.number("wall", _MAX_WALL),
             detail=fields.text("detail", MAX_DETAIL),
+            nonce=fields.text("nonce", MAX_NAME) if fields.has("nonce") else "",
         )
     except _NoRecordError as error:
         return Unknown(error.problem, subject, error.detail)
@@ -193,6 +203,16 @@ class _Fields:
             raise _NoRecordError(Problem.FOREIGN, f"the record is of cell {named!r}, not {cell!r}")
         if self.whole("epoch", 1, MAX_EPOCH) != epoch:
             raise _NoRecordError(Problem.GARBAGE, "the epoch is not the number in the file's name")
+
+    def has(self, key: str) -> bool:
+        return key in self._fields
+
+    def flag(self, key: str) -> bool:
+        """Return true or false; false where there is none: the record is of the first release."""
+        value = self._fields.get(key, False)
+        if not isinstance(value, bool):
+            raise _wrong(key, "true or false")
+        return value
 
     def text(self, key: str, limit: int) -> str:
         value = self._fields.get(key)

@@ -26,7 +26,7 @@ from shadowd.adapters import marks, procfs, user
 from shadowd.adapters.claimnames import notice_name
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
-from shadowd.adapters.records import MAX_EPOCH, parse_object
+from shadowd.adapters.records import MAX_EPOCH, MAX_RECORD, parse_object
 from shadowd.core.values import OUTCOMES, Epoch, Problem, ServerLock, Unknown
 
 FCNTL, LEASE = "fcntl", "lease"
@@ -55,6 +55,12 @@ class Session:
     def is_written(self, content: str, users: frozenset[int]) -> bool:
         """Tell whether a process of that server, which runs as one of these users, wrote this."""
         return content in self.contents or self.runs(content, users)
+
+    def closed_by(self, notice: Path) -> bool:
+        """Tell whether this is an outcome of its epoch: a file that is no record closes nothing."""
+        data = read_small(notice, MAX_RECORD)
+        fields = None if isinstance(data, Unknown) else parse_object(data)
+        return fields is not None and fields.get("nonce", self.nonce) == self.nonce
 
     def runs(self, content: str, users: frozenset[int]) -> bool:
         """Tell whether the process of this number, on this host, is one of that server."""
@@ -144,7 +150,7 @@ class ServerLockFile:
         if session is None or inode not in session.inodes or not session.is_written(content, self.users):
             return False
         notices = self.state / "notices"
-        return not any((notices / notice_name(session.epoch, kind)).exists() for kind in OUTCOMES)
+        return not any(session.closed_by(notices / notice_name(session.epoch, kind)) for kind in OUTCOMES)
 
     def _missing(self) -> Holder | Unknown:
         """Tell a file that is not there from a file system that is not."""

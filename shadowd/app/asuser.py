@@ -11,7 +11,17 @@ from shadowd.adapters.serverbeats import ServerBeats
 from shadowd.adapters.sitecommand import Health
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, Epoch, Host, Lock, NoticeKind, PauseReading, ServerLock, Unknown
+from shadowd.core.values import (
+    Claim,
+    ClaimKey,
+    Epoch,
+    Host,
+    Lock,
+    NoticeKind,
+    PauseReading,
+    ServerLock,
+    Unknown,
+)
 from shadowd.ports import CellFiles, ClaimLog
 
 
@@ -113,7 +123,7 @@ class ClaimsAs:
         become(self.user)
         return self.claims.claim(claim)
 
-    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+    def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
         """Write as the user."""
         become(self.user)
-        return self.claims.notice(epoch, kind, detail)
+        return self.claims.notice(claim, kind, detail)

@@ -12,7 +12,7 @@ from pathlib import Path
 from shadowd.adapters.hints import Hints, Place, Telling, places
 from shadowd.adapters.user import FileUser, become
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, Epoch, Host, NoticeKind, Unknown
+from shadowd.core.values import Claim, ClaimKey, Host, NoticeKind, Unknown
 from shadowd.ports import ClaimLog
 from shadowd.runtime.workers import Job
 
@@ -35,9 +35,9 @@ class HintedClaims:
             self.tell()
         return found
 
-    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+    def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
         """Write the notice."""
-        problem = self.claims.notice(epoch, kind, detail)
+        problem = self.claims.notice(claim, kind, detail)
         if problem is None:
             self.tell()
         return problem

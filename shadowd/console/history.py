@@ -53,7 +53,7 @@ class Chapter(NamedTuple):
     said: tuple[Said, ...]
     """In the order of an epoch's life."""
     unread: tuple[Unknown, ...]
-    """Notices that cannot be read; their names count all the same."""
+    """Notices that cannot be read, or are not of this claim; they count for nothing."""
 
     def notice(self, *kinds: NoticeKind) -> Said | None:
         """Return the first notice of these kinds."""
@@ -89,6 +89,7 @@ def read_story(state: Path, cell: str, limit: int) -> Story:
 
 def _chapter(state: Path, cell: str, epoch: int, kinds: set[NoticeKind]) -> Chapter:
     from shadowd.adapters.claimnames import claim_name, notice_name  # noqa: PLC0415
+    from shadowd.adapters.claimreader import foreign  # noqa: PLC0415
     from shadowd.adapters.reading import read_small  # noqa: PLC0415
     from shadowd.adapters.records import MAX_RECORD, decode_claim, decode_notice  # noqa: PLC0415
 
@@ -105,6 +106,8 @@ def _chapter(state: Path, cell: str, epoch: int, kinds: set[NoticeKind]) -> Chap
             data = read_small(path, MAX_RECORD, listed=True)
             if not isinstance(data, Unknown):
                 found = decode_notice(data, cell=cell, epoch=epoch, subject=str(path))
+                if isinstance(claim, Claim) and claim.bound and not isinstance(found, Unknown):
+                    found = foreign(found, kind, claim.nonce, path) or found
                 if not isinstance(found, Unknown):
                     said.append(Said(kind, found.host, found.wall, found.detail))
                     continue

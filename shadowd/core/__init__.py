@@ -102,6 +102,9 @@ Guarding
         started must run as such a user too. ``adapters.marks``, ``adapters.resident``
     15. A listing that lost records, or holds another cell's: no bid, alarm; a guard links its own claim
         again. ``memory``, ``eligibility``, ``upkeep``
+        A notice carries the nonce of its claim. Without it, it is a doubt: no outcome, no confirmation. A
+        number without a readable claim is a doubt too, and supersedes nobody. Nothing is written about a
+        claim where another one holds its number. ``ledger``, ``own``, ``adapters.claimreader``
 
 The ancestor's lock
     16. Empty or unknown content: hands off. ``eligibility``, ``bid``. TORQUE's server.lock too: held or

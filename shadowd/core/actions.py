@@ -59,10 +59,12 @@ class RestoreClaim:
 
 @dataclass(frozen=True, slots=True)
 class WriteNotice:
-    """Write one notice of an epoch. → ``NoticeAnswered``."""
+    """Write one notice of a claim. → ``NoticeAnswered``."""
 
     epoch: Epoch
     kind: NoticeKind
+    nonce: str
+    """Of the claim that is meant: nothing is written where another one holds the number."""
     detail: str = ""
 
 

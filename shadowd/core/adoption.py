@@ -146,7 +146,7 @@ class Adoption:
                 return self._claimed(event)
             case Inspected() if event.pair.master is ExitKind.RUNNING:
                 self.at = Step.RECORD
-                return self._ask(WriteNotice(self.epoch, NoticeKind.STARTED), NoticeAnswered)
+                return self._ask(WriteNotice(self.epoch, NoticeKind.STARTED, self._nonce), NoticeAnswered)
             case NoticeAnswered() if event.problem is None:
                 return self._done(Reason.ADOPTED)
             case _:

@@ -38,6 +38,7 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
     Claim,
+    ClaimKey,
     ClaimReason,
     Epoch,
     Instant,
@@ -77,12 +78,12 @@ class Bid:
         verified: Verified,
         fencing: Fencing,
         now: Instant,
-        predecessor: Epoch | None = None,
+        predecessor: ClaimKey | None = None,
         moves: bool = False,
     ) -> None:
         self.epoch = epoch
         self.predecessor = predecessor
-        """Our own epoch before this one, whose master died and is started again by this bid."""
+        """Our own claim before this one, whose master died and is started again by this bid."""
         self.nonce = ""
         self.phase = Phase.CLAIM
         self.ending: Reason | None = None
@@ -187,7 +188,8 @@ class Bid:
         if self.predecessor is not None:
             # After the claim, or every other shadow would skip its timers for an end that we deal with.
             self.phase = Phase.CLOSE
-            return self._ask(WriteNotice(self.predecessor, NoticeKind.DIED), NoticeAnswered)
+            died = WriteNotice(self.predecessor.epoch, NoticeKind.DIED, self.predecessor.nonce)
+            return self._ask(died, NoticeAnswered)
         self.phase = Phase.ACCOUNT
         return self._ask(Observe(), Observed)
 
@@ -232,7 +234,8 @@ class Bid:
         if now >= self.licence_ends:
             return self._give_up(Reason.LICENCE_OVER)
         self.phase = Phase.ANNOUNCE
-        return self._ask(WriteNotice(self.epoch, NoticeKind.LAUNCHING, self._fencing.told), NoticeAnswered)
+        launching = WriteNotice(self.epoch, NoticeKind.LAUNCHING, self.nonce, self._fencing.told)
+        return self._ask(launching, NoticeAnswered)
 
     def _noted(self, event: NoticeAnswered) -> tuple[Action, ...]:
         if event.problem is not None:
@@ -275,9 +278,7 @@ class Bid:
 
     def _give_up(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
         """End the bid for this reason; whatever ran of it is stopped already."""
-        self.ending = reason
-        self.detail = detail
-        self._wake = NEVER
+        self.ending, self.detail = reason, detail
         left = self._moves and self._old_guard.left_mark
         if not (self._lock_placed or left):
             return self._end()

@@ -5,7 +5,7 @@ from shadowd.core.fencing import Fencing
 from shadowd.core.memory import Memory
 from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
-from shadowd.core.values import Epoch, Instant, Problem, Unknown
+from shadowd.core.values import ClaimKey, Epoch, Instant, Problem, Unknown
 from shadowd.core.verified import Verified
 
 
@@ -18,11 +18,11 @@ class Bids:
         self._memory = memory
 
     def make(
-        self, epoch: Epoch, now: Instant, *, predecessor: Epoch | None = None, moves: bool = False
+        self, epoch: Epoch, now: Instant, *, predecessor: ClaimKey | None = None, moves: bool = False
     ) -> Bid:
         """Return a bid for this epoch that begins now.
 
-        ``predecessor``: our own epoch whose master died and is started again; ``moves``: the old master
+        ``predecessor``: our own claim whose master died and is started again; ``moves``: the old master
         lives, and its guard is asked to step down.
         """
         last = self._memory.ledger.last_confirmed

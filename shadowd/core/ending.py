@@ -98,7 +98,7 @@ class Ending:
             return self.term(until)
         self.at = Step.NOTE
         self._patient_until = self._again_at = until
-        return self._ask(WriteNotice(self._epoch, NoticeKind.STEPPING_DOWN), NoticeAnswered)
+        return self._ask(WriteNotice(self._epoch, NoticeKind.STEPPING_DOWN, self._nonce), NoticeAnswered)
 
     def term(self, until: Instant) -> tuple[Action, ...]:
         """Ask the processes to end, and stop them when they have not by then."""

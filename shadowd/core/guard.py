@@ -27,6 +27,7 @@ from shadowd.core.upkeep import Upkeep
 from shadowd.core.values import (
     NEVER,
     Claim,
+    ClaimKey,
     ClaimReason,
     ExitKind,
     Instant,
@@ -84,6 +85,11 @@ class Guard:
         """Only a record on this host says that there is a master: nothing of it was seen to live yet."""
         self._patient_until = Instant(now + _EARLY) if self._unproved else Instant(0)
         """An end of the lease waits for the first look at the processes until then, and no longer."""
+
+    @property
+    def claim(self) -> ClaimKey:
+        """Which claim's master it looks after."""
+        return ClaimKey(self._epoch, self._nonce)
 
     @property
     def outcome(self) -> NoticeKind | None:
@@ -163,10 +169,10 @@ class Guard:
         if isinstance(seen.ledger, Unknown):
             return ()
         record = seen.ledger.get(self._epoch)
+        if record is not None and not record.belongs_to(self.claim):
+            return self._stop(Reason.SUPERSEDED)
         if record is not None and not record.open:
             return self._stop(Reason.EPOCH_CLOSED)
-        if record is not None and not self._is_ours(record):
-            return self._stop(Reason.SUPERSEDED)
         superseder = seen.ledger.superseder(self._epoch)
         if superseder is not None:
             return self._give_way(superseder, seen, now)
@@ -187,13 +193,10 @@ class Guard:
     def _learn(self, seen: Observed) -> None:
         """Hear whether the master was ever confirmed, however late: its end is called by that."""
         record = None if isinstance(seen.ledger, Unknown) else seen.ledger.get(self._epoch)
-        if record is not None and record.confirmed:
+        if record is not None and record.confirmed and record.belongs_to(self.claim):
             self._confirmed = True
             if self.ended is not None:
                 self.ended.confirmed = True
-
-    def _is_ours(self, record: EpochRecord) -> bool:
-        return isinstance(record.claim, Unknown) or record.claim.nonce == self._nonce
 
     def _shut_down(self, seen: Observed) -> bool:
         """Tell whether two rounds in a row show the mark of a regular shutdown, where that stops the master.

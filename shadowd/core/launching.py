@@ -126,7 +126,7 @@ class Launching:
         if self.at is Step.STOP:
             return self._ask(StopPair(self._epoch, self._nonce), answers={Inspected})
         if self.at is Step.RECORD:
-            return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), answers={NoticeAnswered})
+            return self._record()
         self._round = None
         self._pair = None
         looks = (Observe(), Inspect(self._epoch, self._nonce))
@@ -221,7 +221,8 @@ class Launching:
 
     def _record(self) -> tuple[Action, ...]:
         self.at = Step.RECORD
-        return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), answers={NoticeAnswered})
+        started = WriteNotice(self._epoch, NoticeKind.STARTED, self._nonce)
+        return self._ask(started, answers={NoticeAnswered})
 
     def _recorded(self, event: Event, now: Instant) -> tuple[Action, ...]:
         if isinstance(event, NoticeAnswered) and event.problem is None:

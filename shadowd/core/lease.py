@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shadowd.core.events import Observed
 from shadowd.core.timing import Timing
-from shadowd.core.values import BeatReading, Claim, Epoch, Instant, KeptLease, Pause, Seconds
+from shadowd.core.values import BeatReading, Claim, ClaimKey, Epoch, Instant, KeptLease, Pause, Seconds
 
 _PATIENCE = 0.25
 """Of a lease: a daemon that works renews it more often."""
@@ -88,6 +88,11 @@ class Reign:
     """False: only the kept lease is known, and the listing will tell whether it was ever confirmed."""
     planned: bool = False
     """Its planned end was begun, and is to be brought to its own end."""
+
+    @property
+    def claim(self) -> ClaimKey:
+        """Whose master it is."""
+        return ClaimKey(self.epoch, self.nonce)
 
     @classmethod
     def begun(cls, epoch: Epoch, nonce: str, length: Seconds, begins: Instant) -> "Reign":

@@ -7,7 +7,7 @@ nothing; ``shadowd.core.accounts`` does.
 
 from dataclasses import dataclass
 
-from shadowd.core.values import OUTCOMES, Claim, ClaimReason, Epoch, NoticeKind, Unknown
+from shadowd.core.values import OUTCOMES, Claim, ClaimKey, ClaimReason, Epoch, NoticeKind, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class EpochRecord:
         """True once its master was seen to run, and was started by its holder."""
         adopted = not isinstance(self.claim, Unknown) and self.claim.reason is ClaimReason.ADOPTED
         return self.confirmed and not adopted
+
+    def belongs_to(self, claim: ClaimKey) -> bool:
+        """Tell whether this is the epoch of that claim, as far as the claim on disk can be read."""
+        return isinstance(self.claim, Unknown) or self.claim.key == claim
 
     @property
     def launching(self) -> bool:
@@ -79,12 +83,18 @@ class Ledger:
         return next((record for record in self.records if record.epoch == epoch), None)
 
     def superseder(self, epoch: Epoch) -> EpochRecord | None:
-        """Return the first higher claim that was not closed as failed (PROTOCOL rules 8 and 10)."""
+        """Return the first higher claim that was not closed as failed (PROTOCOL rules 8 and 10).
+
+        A number without a readable claim is a doubt, and supersedes nobody: a bid that is worth anything
+        accounts for this epoch's master whether that gives way or not (rules 7 and 15).
+        """
         return next(
             (
                 record
                 for record in self.records
-                if record.epoch > epoch and record.outcome is not NoticeKind.FAILED
+                if record.epoch > epoch
+                and not isinstance(record.claim, Unknown)
+                and record.outcome is not NoticeKind.FAILED
             ),
             None,
         )

@@ -18,7 +18,7 @@ from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     NEVER,
     Claim,
-    Epoch,
+    ClaimKey,
     Host,
     Instant,
     Lock,
@@ -42,10 +42,10 @@ class OwnEpochs:
     def __init__(self, host: Host, machine_id: str) -> None:
         self._host = host
         self._machine_id = machine_id
-        self._owed: dict[Epoch, NoticeKind] = {}
+        self._owed: dict[ClaimKey, NoticeKind] = {}
         self._owed_at = NEVER
         self._unseen: list[Claim] = []
-        self._gone: set[Epoch] = set()
+        self._gone: set[ClaimKey] = set()
         """Without a process; the lock of a *later* round tells how they ended."""
         self._asking = False
         self._silent = False
@@ -53,8 +53,8 @@ class OwnEpochs:
         self._ask_at = Instant(0)
         self._mark_at = NEVER
         """When to take away the mark of a planned end, which its guard did not live to do."""
-        self._paid: dict[Epoch, NoticeKind] = {}
-        """Written, as far as we were told: never another outcome for the same epoch."""
+        self._paid: dict[ClaimKey, NoticeKind] = {}
+        """Written, as far as we were told: never another outcome for the same claim."""
 
     @property
     def owes(self) -> bool:
@@ -66,42 +66,48 @@ class OwnEpochs:
         """True while there is something to look for or to write."""
         return bool(self._owed or self._unseen)
 
-    def owe(self, epoch: Epoch, outcome: NoticeKind, now: Instant, ledger: Ledger | None = None) -> None:
+    def owe(self, claim: ClaimKey, outcome: NoticeKind, now: Instant, ledger: Ledger | None = None) -> None:
         """Remember to write this outcome.
 
-        Not for an epoch that this ledger, if one is given, does not list: the next listing tells of it.
+        Not for a claim that this ledger, if one is given, does not list: the next listing tells of it.
         """
-        if ledger is not None and ledger.get(epoch) is None:
+        listed = None if ledger is None else ledger.get(claim.epoch)
+        if ledger is not None and (listed is None or not listed.belongs_to(claim)):
             return
-        self._owed[epoch] = outcome
+        self._owed[claim] = outcome
         self._owed_at = now
 
     def find(self, ledger: Ledger, lock: Lock | Unknown, now: Instant, *, resident: bool = False) -> None:
         """Close what has no process any more, and look for own open epochs that nobody has looked at.
 
-        An owed epoch that is closed by now is no debt, whichever outcome it was given. ``resident``: a master
-        that no claim started runs here, and is adopted before anything is closed (rule 13).
+        An owed epoch that is closed by now is no debt, whichever outcome it was given, and neither is one
+        whose number another claim holds: our claim was made in another directory. ``resident``: a master that
+        no claim started runs here, and is adopted before anything is closed (rule 13).
         """
-        closed = {record.epoch for record in ledger.records if not record.open}
-        self._owed = {epoch: kind for epoch, kind in self._owed.items() if epoch not in closed}
+        self._owed = {
+            claim: kind for claim, kind in self._owed.items() if _is_open(ledger.get(claim.epoch), claim)
+        }
         self._owed_at = self._owed_at if self._owed else NEVER
         mark_at, self._mark_at = self._mark_at, NEVER
+        left: dict[ClaimKey, Claim] = {}
         for record in ledger.records:
-            if record.open and record.epoch in self._paid.keys() - self._owed.keys():  # written, lost again
-                self.owe(record.epoch, self._paid[record.epoch], Instant(now + _AGAIN))
-            elif record.open and record.epoch in self._gone and not resident:
+            if isinstance(record.claim, Unknown) or not record.open:
+                continue
+            key = record.claim.key
+            left[key] = record.claim
+            if key in self._paid.keys() - self._owed.keys():  # written, and lost again
+                self.owe(key, self._paid[key], Instant(now + _AGAIN))
+            elif key in self._gone and not resident:
                 planned = NoticeKind.STEPPING_DOWN in record.notices and record is ledger.last_confirmed
-                self._close(record, lock, now, planned=planned)
+                self._close(key, record, lock, now, planned=planned)
         self._mark_at = mark_at if self._mark_at < mark_at < NEVER else self._mark_at
-        left = {record.epoch for record in ledger.records if record.open} - self._owed.keys()
-        self._gone &= left
+        self._gone &= left.keys() - self._owed.keys()
         self._unseen = [
-            record.claim
-            for record in ledger.records
-            if record.epoch in left - self._gone
-            and not isinstance(record.claim, Unknown)
-            and record.claim.host == self._host
-            and record.claim.machine_id == self._machine_id
+            claim
+            for key, claim in left.items()
+            if key not in self._owed.keys() | self._gone
+            and claim.host == self._host
+            and claim.machine_id == self._machine_id
         ]
 
     def deadline(self) -> Instant:
@@ -118,8 +124,8 @@ class OwnEpochs:
             return ClearMark()
         if now < self._owed_at:
             return None
-        epoch, outcome = next(iter(self._owed.items()))
-        return WriteNotice(epoch, outcome)
+        claim, outcome = next(iter(self._owed.items()))
+        return WriteNotice(claim.epoch, outcome, claim.nonce)
 
     def inspected(self, event: Inspected) -> Claim | None:
         """Return the claim whose processes are alive; one that has none is closed in the next round."""
@@ -127,7 +133,7 @@ class OwnEpochs:
         if event.pair.alive:
             self._unseen = []
             return claim
-        self._gone.add(claim.epoch)
+        self._gone.add(claim.key)
         self._silent = False
         self._ask_at = Instant(0)
         return None
@@ -149,18 +155,25 @@ class OwnEpochs:
             self._mark_at = NEVER if event.problem is None else Instant(now + _AGAIN)
             return
         if event.problem is None:
-            self._owed.pop(event.epoch, None)
-            self._paid[event.epoch] = event.kind
+            for claim in [claim for claim in self._owed if claim.epoch == event.epoch]:
+                self._paid[claim] = self._owed.pop(claim)
         self._owed_at = Instant(now + _AGAIN) if self._owed else NEVER
 
-    def _close(self, record: EpochRecord, lock: Lock | Unknown, now: Instant, *, planned: bool) -> None:
+    def _close(
+        self, claim: ClaimKey, record: EpochRecord, lock: Lock | Unknown, now: Instant, *, planned: bool
+    ) -> None:
         outcome = _outcome(record, lock, planned=planned)
         if outcome in _LIVELY and not self._silent:
             self._asking = now >= self._ask_at
         elif outcome is NoticeKind.STEPPED_DOWN and _is_mark(lock):
             self._mark_at = now
         elif outcome is not None:
-            self.owe(record.epoch, outcome, now)
+            self.owe(claim, outcome, now)
+
+
+def _is_open(record: EpochRecord | None, claim: ClaimKey) -> bool:
+    """Tell whether this claim still wants an outcome, as far as the listing tells; one not listed does."""
+    return record is None or (record.open and record.belongs_to(claim))
 
 
 def _outcome(record: EpochRecord, lock: Lock | Unknown, *, planned: bool) -> NoticeKind | None:

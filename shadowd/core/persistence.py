@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shadowd.core.events import Observed
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Epoch, Host, Instant, LockKind, Seconds, Unknown
+from shadowd.core.values import ClaimKey, Host, Instant, LockKind, Seconds, Unknown
 
 _PAUSE = Seconds(2)
 _AGAIN = Seconds(1)
@@ -19,17 +19,22 @@ _AGAIN = Seconds(1)
 class Revival:
     """A master of this host that died, and when it is started again; until then its epoch is open."""
 
-    epoch: Epoch
+    claim: ClaimKey
     at: Instant
 
     def later(self, now: Instant) -> "Revival":
         """Look again in a moment."""
-        return Revival(self.epoch, Instant(now + _AGAIN))
+        return Revival(self.claim, Instant(now + _AGAIN))
 
     def may(self, seen: Observed, ledger: Ledger, host: Host) -> bool:
         """Tell whether nothing in this round speaks against a start here."""
-        record = ledger.get(self.epoch)
-        ours = record is not None and record.open and ledger.superseder(self.epoch) is None
+        record = ledger.get(self.claim.epoch)
+        ours = (
+            record is not None
+            and record.open
+            and record.belongs_to(self.claim)
+            and ledger.superseder(self.claim.epoch) is None
+        )
         free = isinstance(seen.lock, Unknown) or seen.lock.kind is not LockKind.FOREIGN
         named = isinstance(seen.active, Unknown) or seen.active == host
         return ours and free and named and seen.pause is None and seen.resident is None and not ledger.doubts

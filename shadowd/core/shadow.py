@@ -129,7 +129,7 @@ class Shadow:
 
     def relieve(self, guard: Guard, now: Instant) -> tuple[Action, ...]:
         """Go on after the guard: nothing of its epoch runs, or it was a launch that is to be resumed."""
-        epoch, self.reign = guard.lease.epoch, None
+        claim, epoch, self.reign = guard.claim, guard.claim.epoch, None
         if guard.resume is not None:
             return self._resume(guard.resume, guard.lease.ends, now)
         if guard.ended is None or guard.ended.outcome is None:
@@ -138,9 +138,9 @@ class Shadow:
         said = self.course.go(reason, now, epoch=epoch, detail=guard.detail)
         at = self._persistence.next(now) if outcome is NoticeKind.DIED else None
         if at is not None:
-            self._revival = Revival(epoch, at)
+            self._revival = Revival(claim, at)
         else:
-            self.own.owe(epoch, outcome, now, self.memory.ledger)
+            self.own.owe(claim, outcome, now, self.memory.ledger)
             self.watch.stand_back(reason, now)
         self.watch.at_once(now)
         return (*said, *self.tick(now))
@@ -208,9 +208,9 @@ class Shadow:
             return ()
         self._revival = None
         if not revival.may(seen, seen.ledger, self._policy.host):
-            self.own.owe(revival.epoch, NoticeKind.DIED, now)
+            self.own.owe(revival.claim, NoticeKind.DIED, now)
             return self._arm((), now)
-        self.bid = self._bids.make(Epoch(self.memory.peak + 1), now, predecessor=revival.epoch)
+        self.bid = self._bids.make(Epoch(self.memory.peak + 1), now, predecessor=revival.claim)
         said = self.course.go(Reason.RESTARTING, now, epoch=self.bid.epoch)
         return (*said, *self.bid.claim(ClaimReason.RESTART))
 
@@ -227,7 +227,7 @@ class Shadow:
             self.reign = adoption.reign
             return (*actions, *said)
         if adoption.claimed:
-            self.own.owe(adoption.epoch, NoticeKind.FAILED, now)
+            self.own.owe(adoption.reign.claim, NoticeKind.FAILED, now)
         self._adoptions.wait(now)
         self.watch.at_once(now)
         return (*actions, *said, *self.tick(now))
@@ -283,7 +283,7 @@ class Shadow:
         if bid.predecessor is not None:
             self.own.owe(bid.predecessor, NoticeKind.DIED, now)
         if bid.claimed:
-            self.own.owe(bid.epoch, NoticeKind.FAILED, now)
+            self.own.owe(bid.reign.claim, NoticeKind.FAILED, now)
         if ending in _BLAMELESS:
             self.watch.bid_over(now)
         else:

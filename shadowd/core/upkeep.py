@@ -124,7 +124,8 @@ class Upkeep:
         if record is not None and not isinstance(record.claim, Unknown):
             self._adopted(record.claim)
             if not record.confirmed:
-                return self._ask(WriteNotice(self._epoch, NoticeKind.STARTED), NoticeAnswered)
+                started = WriteNotice(self._epoch, NoticeKind.STARTED, self._nonce)
+                return self._ask(started, NoticeAnswered)
             if self._lost:
                 self._lost = False
                 return (Say("ledger.restored", Reason.RECORDS_BACK, Level.WARNING, self._epoch),)

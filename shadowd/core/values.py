@@ -80,6 +80,13 @@ class NoticeKind(Enum):
 OUTCOMES = frozenset({NoticeKind.FAILED, NoticeKind.STOPPED, NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 
 
+class ClaimKey(NamedTuple):
+    """Which claim is meant: the nonce tells it from another one of the same number, in another directory."""
+
+    epoch: Epoch
+    nonce: str
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One host's write-once claim to start the master of one epoch (``claims/N.json``)."""
@@ -101,6 +108,13 @@ class Claim:
     protection: Protection
     wall: float
     """Unix time, for people."""
+    bound: bool = True
+    """Its notices carry its nonce, and count only if they do; those of the first release's claims do not."""
+
+    @property
+    def key(self) -> ClaimKey:
+        """What tells it from every other claim."""
+        return ClaimKey(self.epoch, self.nonce)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from shadowd.core.events import (
 from shadowd.core.values import (
     BeatReading,
     Claim,
+    ClaimKey,
     Epoch,
     Problem,
     Unknown,
@@ -145,8 +146,8 @@ class Executor:
                 return Listed(ports.clock.now(), ports.claims.list())
             case MakeClaim():
                 return self._claim(action)
-            case WriteNotice(epoch, kind, detail):
-                return NoticeAnswered(epoch, kind, ports.claims.notice(epoch, kind, detail))
+            case WriteNotice(epoch, kind, nonce, detail):
+                return NoticeAnswered(epoch, kind, ports.claims.notice(ClaimKey(epoch, nonce), kind, detail))
             case PlaceLock(epoch, nonce):
                 return LockAnswered(ports.files.place_lock(epoch, nonce))
             case ClearLock():

@@ -18,6 +18,7 @@ from shadowd.core.values import (
     NEVER,
     OUTCOMES,
     Claim,
+    ClaimKey,
     Epoch,
     Host,
     Lock,
@@ -121,8 +122,12 @@ class Disk:
         self._ledger = None
         return self.claims.setdefault(claim.epoch, claim)
 
-    def link_notice(self, epoch: Epoch, kind: NoticeKind) -> Unknown | None:
+    def link_notice(self, claim: ClaimKey, kind: NoticeKind) -> Unknown | None:
         """Create the notice; an epoch that was closed otherwise has its one outcome already."""
+        epoch = claim.epoch
+        holder = self.claims.get(epoch)
+        if holder is not None and holder.key != claim:
+            return Unknown(Problem.FOREIGN, f"claims/{epoch}", "another claim holds the number")
         present = self.notices.get(epoch, frozenset())
         if kind in OUTCOMES and present & OUTCOMES - {kind}:
             return Unknown(Problem.UNREADABLE, f"notices/{epoch}.{kind.value}", "closed before")

@@ -11,6 +11,7 @@ from shadowd.core.actions import Say
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
+    ClaimKey,
     Epoch,
     FenceOutcome,
     Host,
@@ -56,13 +57,13 @@ class Seat(Processes):
         back = self._do(Op.READ_CLAIM, lambda: self.disk.claims.get(claim.epoch))
         return found if back is None else back
 
-    def notice(self, epoch: Epoch, kind: NoticeKind, detail: str) -> Unknown | None:
+    def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
         """Link the notice; after any error list again."""
         del detail
-        problem = self._do(Op.LINK_NOTICE, lambda: self.disk.link_notice(epoch, kind))
+        problem = self._do(Op.LINK_NOTICE, lambda: self.disk.link_notice(claim, kind))
         if problem is None:
             return None
-        there = self._do(Op.LIST, lambda: kind in self.disk.notices.get(epoch, ()))
+        there = self._do(Op.LIST, lambda: kind in self.disk.notices.get(claim.epoch, ()))
         return None if there is True else problem
 
     # --- CellFiles ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,44 +15,9 @@ from shadowd.adapters.claimnames import claim_name, epoch_of, notice_name
 from shadowd.adapters.claimreader import CLOSED_LISTED
 from shadowd.adapters.records import encode_claim
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, ClaimReason, Epoch, Host, NoticeKind, Problem, Unknown
+from shadowd.core.values import Claim, ClaimKey, ClaimReason, Epoch, Host, NoticeKind, Problem, Unknown
+from tests.adapters.claims import epochs, fill, listed, problems, won
 from tests.lab.claimers import claim_of, log_of
-
-
-def listed(log: DirectoryClaimLog) -> Ledger:
-    """Return the ledger, which must be readable."""
-    ledger = log.list()
-    assert isinstance(ledger, Ledger), ledger
-    return ledger
-
-
-def won(log: DirectoryClaimLog, epoch: int, nonce: str = "mine") -> Claim:
-    """Claim an epoch, which must succeed."""
-    answer = log.claim(claim_of(epoch, "a", nonce))
-    assert isinstance(answer, Claim), answer
-    assert answer.nonce == nonce
-    return answer
-
-
-def epochs(ledger: Ledger) -> list[int]:
-    """Return the epochs of a ledger."""
-    return [record.epoch for record in ledger.records]
-
-
-def problems(ledger: Ledger) -> dict[str, Problem]:
-    """Return the doubts of a ledger by file name."""
-    return {Path(doubt.subject).name: doubt.problem for doubt in ledger.doubts}
-
-
-def fill(spool: Path, count: int, kinds: Iterable[NoticeKind], first: int = 1) -> None:
-    """Write many epochs without the ceremony."""
-    for name in ("claims", "notices"):
-        (spool / "shadowd" / name).mkdir(parents=True, exist_ok=True)
-    for epoch in range(first, first + count):
-        data = encode_claim(claim_of(epoch, "a", f"n{epoch}"))
-        (spool / "shadowd" / "claims" / claim_name(epoch)).write_bytes(data)
-        for kind in kinds:
-            (spool / "shadowd" / "notices" / notice_name(epoch, kind)).touch()
 
 
 def test_a_new_cell_is_an_empty_ledger(tmp_path: Path) -> None:
@@ -83,7 +48,7 @@ def test_something_else_in_place_of_the_directory_is_unknown(tmp_path: Path) -> 
     log = log_of(tmp_path, "a")
     assert isinstance(log.list(), Unknown)
     assert isinstance(log.claim(claim_of(1, "a", "n")), Unknown)
-    assert isinstance(log.notice(Epoch(1), NoticeKind.LAUNCHING, ""), Unknown)
+    assert isinstance(log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.LAUNCHING, ""), Unknown)
     assert isinstance(log.prune(1), Unknown)
 
 
@@ -134,7 +99,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, epoch: int) -> None:
     """No file is made for an epoch that nobody could read."""
     log = log_of(tmp_path, "a")
     assert isinstance(log.claim(claim_of(epoch, "a", "n")), Unknown)
-    assert isinstance(log.notice(Epoch(epoch), NoticeKind.STARTED, ""), Unknown)
+    assert isinstance(log.notice(ClaimKey(Epoch(epoch), "mine"), NoticeKind.STARTED, ""), Unknown)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,9 +117,9 @@ def test_only_the_last_confirmed_epoch_and_later_ones_are_listed(tmp_path: Path)
     for epoch in range(1, 6):
         won(log, epoch)
     for epoch in (2, 3):
-        assert log.notice(Epoch(epoch), NoticeKind.LAUNCHING, "") is None
-        assert log.notice(Epoch(epoch), NoticeKind.STARTED, "") is None
-    assert log.notice(Epoch(4), NoticeKind.FAILED, "exit 1") is None
+        assert log.notice(ClaimKey(Epoch(epoch), "mine"), NoticeKind.LAUNCHING, "") is None
+        assert log.notice(ClaimKey(Epoch(epoch), "mine"), NoticeKind.STARTED, "") is None
+    assert log.notice(ClaimKey(Epoch(4), "mine"), NoticeKind.FAILED, "exit 1") is None
     (tmp_path / "shadowd" / "claims" / claim_name(1)).write_bytes(b"")
     ledger = listed(log)
     assert epochs(ledger) == [2, 3, 4, 5]
@@ -168,7 +133,7 @@ def test_an_adopted_epoch_does_not_end_the_chain(tmp_path: Path) -> None:
     """Those before an adopted master are still to be accounted for (PROTOCOL rule 7)."""
     fill(tmp_path, 1, [NoticeKind.STARTED, NoticeKind.DIED])
     fill(tmp_path, 1, [NoticeKind.STARTED], first=2)
-    data = encode_claim(claim_of(3, "a", "n"))
+    data = encode_claim(replace(claim_of(3, "a", "n"), bound=False))
     adopted = data.replace(b'"silence"', f'"{ClaimReason.ADOPTED.value}"'.encode())
     (tmp_path / "shadowd" / "claims" / claim_name(3)).write_bytes(adopted)
     (tmp_path / "shadowd" / "notices" / notice_name(3, NoticeKind.STARTED)).touch()
@@ -182,9 +147,9 @@ def test_an_outcome_is_written_once_and_another_is_refused(tmp_path: Path) -> No
     """The same again is fine; a different one names what closed the epoch."""
     log = log_of(tmp_path, "a")
     won(log, 1)
-    assert log.notice(Epoch(1), NoticeKind.DIED, "signal 9") is None
-    assert log.notice(Epoch(1), NoticeKind.DIED, "again") is None
-    answer = log_of(tmp_path, "b").notice(Epoch(1), NoticeKind.STOPPED, "")
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, "signal 9") is None
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, "again") is None
+    answer = log_of(tmp_path, "b").notice(ClaimKey(Epoch(1), "mine"), NoticeKind.STOPPED, "")
     assert isinstance(answer, Unknown)
     assert "closed as died" in answer.detail
     assert listed(log).records[0].notices == {NoticeKind.DIED}
@@ -194,12 +159,12 @@ def test_two_outcomes_at_the_same_moment_are_one(tmp_path: Path) -> None:
     """Another host closes the epoch between our look and our link: its outcome stands alone."""
 
     def link(source: str, target: str) -> None:
-        assert log_of(tmp_path, "b").notice(Epoch(1), NoticeKind.STOPPED, "") is None
+        assert log_of(tmp_path, "b").notice(ClaimKey(Epoch(1), "mine"), NoticeKind.STOPPED, "") is None
         os.link(source, target)
 
     won(log_of(tmp_path, "a"), 1)
     log = log_of(tmp_path, "a", link)
-    assert isinstance(log.notice(Epoch(1), NoticeKind.DIED, ""), Unknown)
+    assert isinstance(log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, ""), Unknown)
     assert listed(log).records[0].notices == {NoticeKind.STOPPED}
 
 
@@ -207,20 +172,11 @@ def test_an_outcome_half_written_by_a_crash_is_finished_by_the_next(tmp_path: Pa
     """What was decided stands: the newcomer shows it, and is refused its own."""
     log = log_of(tmp_path, "a")
     won(log, 1)
-    log.notice(Epoch(1), NoticeKind.DIED, "signal 9")
+    log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, "signal 9")
     (tmp_path / "shadowd" / "notices" / notice_name(1, NoticeKind.DIED)).unlink()
     assert listed(log).records[0].open
-    assert isinstance(log.notice(Epoch(1), NoticeKind.FAILED, ""), Unknown)
+    assert isinstance(log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.FAILED, ""), Unknown)
     assert listed(log).records[0].notices == {NoticeKind.DIED}
-
-
-def test_an_outcome_by_hand_counts(tmp_path: Path) -> None:
-    """A person may close an epoch with touch(1), and is not overruled."""
-    log = log_of(tmp_path, "a")
-    won(log, 1)
-    (tmp_path / "shadowd" / "notices" / notice_name(1, NoticeKind.STOPPED)).touch()
-    assert isinstance(log.notice(Epoch(1), NoticeKind.DIED, ""), Unknown)
-    assert listed(log).records[0].outcome is NoticeKind.STOPPED
 
 
 def test_open_notices_without_a_claim_are_a_doubt_and_keep_their_number(tmp_path: Path) -> None:
@@ -228,12 +184,12 @@ def test_open_notices_without_a_claim_are_a_doubt_and_keep_their_number(tmp_path
     log = log_of(tmp_path, "a")
     won(log, 1)
     won(log, 2)
-    log.notice(Epoch(2), NoticeKind.LAUNCHING, "")
+    log.notice(ClaimKey(Epoch(2), "mine"), NoticeKind.LAUNCHING, "")
     (tmp_path / "shadowd" / "claims" / claim_name(2)).unlink()
     ledger = listed(log)
     assert epochs(ledger) == [1, 2]
     assert problems(ledger) == {claim_name(2): Problem.MISSING}
-    log.notice(Epoch(2), NoticeKind.FAILED, "")
+    log.notice(ClaimKey(Epoch(2), "mine"), NoticeKind.FAILED, "")
     assert not listed(log).doubts
     assert listed(log).highest == 2
 
@@ -337,7 +293,7 @@ def test_a_confirmed_epoch_prunes_a_directory_that_grew_too_large(
     fill(tmp_path, 12, [NoticeKind.STARTED, NoticeKind.DIED])
     log = log_of(tmp_path, "a")
     won(log, 13)
-    assert log.notice(Epoch(13), NoticeKind.STARTED, "") is None
+    assert log.notice(ClaimKey(Epoch(13), "mine"), NoticeKind.STARTED, "") is None
     assert len(list((tmp_path / "shadowd" / "claims").iterdir())) == 5
     assert epochs(listed(log)) == [13]
 

@@ -11,7 +11,7 @@ import pytest
 
 from shadowd.adapters.lockfile import clear_lock, place_lock
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import Claim, Epoch, Host, Lock, LockKind, NoticeKind, Problem, Unknown
+from shadowd.core.values import Claim, ClaimKey, Epoch, Host, Lock, LockKind, NoticeKind, Problem, Unknown
 from tests.lab.claimers import CELL, claim_of, log_of
 from tests.lab.fusefs import FaultyMount, mounted, why_not
 
@@ -39,8 +39,8 @@ def test_the_reply_of_link_is_lost_and_the_winner_knows(tmp_path: Path, error: i
     log = log_of(tmp_path, "a", link)
     claim = claim_of(1, "a", "mine")
     assert log.claim(claim) == claim
-    assert log.notice(Epoch(1), NoticeKind.LAUNCHING, "") is None
-    assert log.notice(Epoch(1), NoticeKind.DIED, "") is None
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.LAUNCHING, "") is None
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, "") is None
 
 
 @pytest.mark.parametrize("error", LOST)
@@ -63,8 +63,8 @@ def test_a_file_system_that_loses_the_reply_of_link(mount: FaultyMount, error: i
     log = log_of(mount.path, "a")
     mount.fail("link", "", error, after=True)
     assert log.claim(claim_of(1, "a", "mine")) == claim_of(1, "a", "mine")
-    assert log.notice(Epoch(1), NoticeKind.LAUNCHING, "") is None
-    assert log.notice(Epoch(1), NoticeKind.FAILED, "") is None
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.LAUNCHING, "") is None
+    assert log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.FAILED, "") is None
     lock = place_lock(mount.path / "lock", CELL, Host("a"), Epoch(1), "mine")
     assert lock == Lock(LockKind.CLAIM, Epoch(1), "mine")
     mount.heal()

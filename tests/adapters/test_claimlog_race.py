@@ -12,7 +12,7 @@ import pytest
 
 from shadowd.adapters.lockfile import clear_lock, parse_lock, place_lock
 from shadowd.core.ledger import Ledger
-from shadowd.core.values import OUTCOMES, Claim, Epoch, Host, Lock, LockKind, NoticeKind, Unknown
+from shadowd.core.values import OUTCOMES, Claim, ClaimKey, Epoch, Host, Lock, LockKind, NoticeKind, Unknown
 from tests.lab import claimers
 from tests.lab.claimers import CELL, claim_of, log_of
 
@@ -92,7 +92,7 @@ def test_a_writer_of_an_outcome_that_dies_anywhere_leaves_one_outcome_to_be_had(
     outcomes = []
     for spool in crashed(tmp_path, "close", 15):
         log = log_of(spool, "b")
-        answer = log.notice(Epoch(1), NoticeKind.FAILED, "")
+        answer = log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.FAILED, "")
         ledger = log.list()
         assert isinstance(ledger, Ledger)
         assert not ledger.doubts

@@ -180,6 +180,14 @@ def test_whoever_holds_it_after_an_outcome_is_another(bench: Bench) -> None:
     assert refused.returncode == HELD
 
 
+@pytest.mark.parametrize("data", ["", "[]", '{"nonce": "another"}'])
+def test_a_file_that_is_no_outcome_closes_nothing(bench: Bench, data: str) -> None:
+    """The server of ours that holds it is replaced by a successor of ours, as without that file."""
+    bench.server("fcntl")
+    (bench.state / "notices" / "0000000001.died.json").write_text(data)
+    bench.server("fcntl", 2)
+
+
 def test_a_lease_is_taken_whoever_was_written(bench: Bench) -> None:
     """That it was not refreshed is settled; the mutex is taken meanwhile, and free afterwards."""
     bench.lock.write_text("4711\n")

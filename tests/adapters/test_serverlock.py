@@ -184,6 +184,17 @@ def test_a_closed_epoch_holds_nothing(priv: Place, outcome: str) -> None:
     assert seen(priv.file("fcntl")) is HELD
 
 
+@pytest.mark.parametrize("data", ["", "died", '{"nonce": "another"}'])
+def test_a_file_that_is_no_outcome_closes_nothing(priv: Place, data: str) -> None:
+    """Our server holds it, whatever empty file somebody put among the notices."""
+    priv.lock.write_text("7\n")
+    priv.record()
+    priv.hold()
+    (priv.paths.state / "notices").mkdir()
+    (priv.paths.state / "notices" / "0000000003.died.json").write_text(data)
+    assert seen(priv.file("fcntl")) is CLEAR
+
+
 def test_one_that_is_held_and_empty_is_doubt(priv: Place) -> None:
     """Every server that starts empties it first, also one that then waits."""
     priv.lock.write_text("")

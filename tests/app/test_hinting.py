@@ -7,7 +7,17 @@ from pathlib import Path
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.hints import Hints, encode
 from shadowd.app.hinting import hinted
-from shadowd.core.values import Claim, ClaimReason, Epoch, Host, NoticeKind, Protection, Seconds, Unknown
+from shadowd.core.values import (
+    Claim,
+    ClaimKey,
+    ClaimReason,
+    Epoch,
+    Host,
+    NoticeKind,
+    Protection,
+    Seconds,
+    Unknown,
+)
 from shadowd.ports import ClaimLog
 
 ONE, STARTED = Epoch(1), NoticeKind.STARTED
@@ -46,7 +56,7 @@ def test_what_is_on_disk_is_hinted_to_the_others(tmp_path: Path) -> None:
     assert mine.claim(claim("a", "n2")) == claim("a", "n1")
     assert mine.list() == log(tmp_path, "a", None, jobs).list()
     assert jobs == []
-    assert mine.notice(ONE, STARTED, "") is None
+    assert mine.notice(ClaimKey(ONE, "n1"), STARTED, "") is None
     assert len(jobs) == 1
     assert encode("prod").endswith(b" prod")
     for hints in (ear, mouth):
@@ -59,7 +69,7 @@ def test_what_could_not_be_written_is_no_news(tmp_path: Path) -> None:
     mouth = Hints(0, serves=lambda _: True, woken=print)
     lost = log(tmp_path / "none" / "state", "a", mouth, jobs)
     assert isinstance(lost.claim(claim("a", "n1")), Unknown)
-    assert isinstance(lost.notice(ONE, STARTED, ""), Unknown)
+    assert isinstance(lost.notice(ClaimKey(ONE, "n1"), STARTED, ""), Unknown)
     assert jobs == []
     assert isinstance(log(tmp_path, "a", None, jobs), DirectoryClaimLog)
     mouth.close()

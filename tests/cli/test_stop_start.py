@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from shadowd.adapters.lockfile import place_lock
-from shadowd.adapters.records import encode_claim
+from shadowd.adapters.records import Notice, encode_claim, encode_notice
 from shadowd.cli import main
-from shadowd.core.values import Epoch, Host
+from shadowd.core.values import Epoch, Host, NoticeKind
 from tests.core.rounds import claim
 
 
@@ -54,11 +54,17 @@ def test_a_master_that_may_still_run_is_named(shared: Path, capsys: pytest.Captu
     (state / "claims").mkdir(parents=True)
     (state / "notices").mkdir()
     (state / "claims" / "0000000001.json").write_bytes(encode_claim(claim(1, Host("beta"), cell="one")))
-    (state / "notices" / "0000000001.launching.json").write_text("{}")
+    (state / "notices" / "0000000001.launching.json").touch()
     assert call(shared, "stop", "--timeout", "0.3") == 1
     assert "beta has not said that the master ended" in capsys.readouterr().err
     assert (shared / "lock").read_bytes() == b""
-    (state / "notices" / "0000000001.failed.json").write_text("{}")
+    failed = state / "notices" / "0000000001.failed.json"
+    failed.touch()
+    assert call(shared, "stop", "--timeout", "0.3") == 1
+    mine = claim(1, Host("beta"))
+    failed.write_bytes(
+        encode_notice(Notice("one", Epoch(1), NoticeKind.FAILED, mine.host, 1, 1.0, "", mine.nonce))
+    )
     assert call(shared, "stop") == 0
 
 

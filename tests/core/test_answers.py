@@ -88,12 +88,12 @@ def test_every_request_has_an_answer() -> None:
         (Probe(THERE), Probed(THERE, REFUSES), Probed(ELSEWHERE, REFUSES)),
         (MAKE, ClaimAnswered(Epoch(5), "n", claim(5)), ClaimAnswered(Epoch(4), "n", claim(4))),
         (
-            WriteNotice(Epoch(5), NoticeKind.FAILED),
+            WriteNotice(Epoch(5), NoticeKind.FAILED, "n"),
             NoticeAnswered(Epoch(5), NoticeKind.FAILED),
             NoticeAnswered(Epoch(5), NoticeKind.STARTED),
         ),
         (
-            WriteNotice(Epoch(5), NoticeKind.FAILED),
+            WriteNotice(Epoch(5), NoticeKind.FAILED, "n"),
             NoticeAnswered(Epoch(5), NoticeKind.FAILED),
             NoticeAnswered(Epoch(4), NoticeKind.FAILED),
         ),

@@ -166,7 +166,7 @@ def test_an_obstacle_in_each_phase(phase: Phase, obstacle: Callable[[World], Non
     assert reason in [row[1] for row in seat.rows]
     assert Epoch(1) not in [launch.epoch for launch in seat.requests(Launch)]
     assert seat.world.records[Epoch(1)].outcome is FAILED
-    assert seat.requests(WriteNotice).count(WriteNotice(Epoch(1), FAILED)) == 1
+    assert seat.requests(WriteNotice).count(WriteNotice(Epoch(1), FAILED, f"{HERE}-1")) == 1
     assert seat.world.lock in {ABSENT, FOREIGN}
 
 

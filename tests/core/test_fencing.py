@@ -86,7 +86,7 @@ def test_what_people_are_told(fence: FencePolicy) -> None:
         "beta: by hand",
     )
     (notice,) = seat.requests(WriteNotice)
-    assert notice == WriteNotice(Epoch(2), NoticeKind.LAUNCHING, "fence beta: dead, by hand")
+    assert notice == WriteNotice(Epoch(2), NoticeKind.LAUNCHING, f"{HERE}-2", "fence beta: dead, by hand")
     snapshot = seat.cell.snapshot()
     assert snapshot.fence is fence
     (told,) = snapshot.fenced

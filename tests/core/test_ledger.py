@@ -2,8 +2,8 @@
 
 import pytest
 
-from shadowd.core.ledger import Ledger
-from shadowd.core.values import OUTCOMES, Epoch, NoticeKind
+from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.values import OUTCOMES, Epoch, NoticeKind, Problem, Unknown
 from tests.core.rounds import confirmed, ledger, record
 
 OPEN = {NoticeKind.LAUNCHING, NoticeKind.STARTED, NoticeKind.STEPPING_DOWN}
@@ -61,6 +61,14 @@ def test_a_failed_claim_supersedes_nobody() -> None:
     assert listing.superseder(Epoch(1)) == record(3)
     assert listing.superseder(Epoch(4)) is None
     assert ledger(confirmed(1), record(2, NoticeKind.FAILED)).superseder(Epoch(1)) is None
+
+
+@pytest.mark.parametrize("notices", [(), (NoticeKind.DIED,), (NoticeKind.LAUNCHING, NoticeKind.STARTED)])
+def test_a_number_without_a_readable_claim_supersedes_nobody(notices: tuple[NoticeKind, ...]) -> None:
+    """A name in the directory is a doubt: nobody's master is stopped for it (rule 15)."""
+    unreadable = EpochRecord(Epoch(2), Unknown(Problem.MISSING, "claims/2"), frozenset(notices))
+    assert ledger(confirmed(1), unreadable).superseder(Epoch(1)) is None
+    assert ledger(confirmed(1), unreadable, record(3)).superseder(Epoch(1)) == record(3)
 
 
 @pytest.mark.parametrize("outcome", sorted(OUTCOMES - {NoticeKind.FAILED}, key=str))

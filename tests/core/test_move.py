@@ -257,10 +257,13 @@ def test_a_mark_that_was_there_before_stays() -> None:
     assert seat.world.records[ONE].outcome is NoticeKind.STEPPED_DOWN
 
 
-def test_a_claim_that_cannot_be_read_is_no_planned_move() -> None:
-    """It supersedes; how is not known."""
+def test_a_claim_that_cannot_be_read_stops_nobody() -> None:
+    """It is a doubt; once it can be read, it supersedes as it says."""
     seat = guarding()
     seat.world.records[Epoch(2)] = type(record(2))(Epoch(2), UNREADABLE)
+    seat.run(30, masters_beat=True)
+    assert seat.times(StopPair) == []
+    seat.world.records[Epoch(2)] = record(2)
     seat.run(2)
     assert seat.times(StopPair)
 

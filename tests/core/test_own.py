@@ -278,6 +278,44 @@ def test_an_owed_epoch_that_was_closed_by_others() -> None:
     assert Reason.OWES_OUTCOME not in seat.reasons
 
 
+def test_nothing_is_owed_for_a_number_that_another_claim_holds() -> None:
+    """The directory was another one when ours was made: its epoch 1 is not the one that is listed now."""
+    seat = Seat()
+    phases.active(seat)
+    theirs = confirmed(1, host=THERE)
+    seat.world.records[Epoch(1)] = theirs
+    seat.run(10, masters_beat=True)
+    assert seat.times(StopPair)
+    assert (State.ACTIVE, Reason.SUPERSEDED, State.STANDBY) in seat.rows
+    assert seat.world.records[Epoch(1)] == theirs
+    assert Reason.OWES_OUTCOME not in seat.reasons
+
+
+def test_an_end_in_one_directory_closes_nothing_in_another() -> None:
+    """A debt that could not be written is forgotten where the number is another claim's."""
+    seat = restarted(confirmed(1, host=HERE))
+    seat.world.refuses[DIED] = UNREADABLE
+    seat.run(5)
+    theirs = confirmed(1, host=THERE)
+    seat.world.records[Epoch(1)] = theirs
+    seat.world.refuses.clear()
+    seat.run(60, masters_beat=True)
+    assert seat.world.records[Epoch(1)] == theirs
+    assert Reason.OWES_OUTCOME not in seat.reasons
+
+
+def test_what_was_found_gone_in_one_directory_is_not_closed_in_another() -> None:
+    """Found without a process, and another claim of the number before the next look at the lock."""
+    seat = restarted(confirmed(1, host=HERE))
+    seat.world.lock = UNREADABLE
+    seat.run(5)
+    theirs = confirmed(1, host=HERE, nonce="another", machine_id="another")
+    seat.world.records[Epoch(1)] = theirs
+    seat.world.lock = ABSENT
+    seat.run(60, masters_beat=True)
+    assert seat.world.records[Epoch(1)] == theirs
+
+
 def test_two_owed_outcomes_are_both_written() -> None:
     """One that cannot be written does not keep the other for ever."""
     seat = restarted(confirmed(1, host=HERE), record(2, host=HERE))

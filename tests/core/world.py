@@ -52,6 +52,7 @@ from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     BeatReading,
     Claim,
+    ClaimKey,
     Epoch,
     ExitKind,
     FenceOutcome,
@@ -198,8 +199,8 @@ class World:
                 return Fenced(epoch, asked, self.fences.get(asked, FenceOutcome.DEAD), "by hand")
             case MakeClaim():
                 return self._claim(host, action, problem)
-            case WriteNotice(epoch, kind):
-                return self._notice(epoch, kind)
+            case WriteNotice(epoch, kind, nonce):
+                return self._notice(ClaimKey(epoch, nonce), kind)
             case PlaceLock(epoch, nonce):
                 return LockAnswered(problem or self._place(epoch, nonce))
             case ClearLock():
@@ -227,11 +228,14 @@ class World:
             self.nonces[host, action.epoch] = ours.nonce
         return ClaimAnswered(action.epoch, ours.nonce, held.claim)
 
-    def _notice(self, epoch: Epoch, kind: NoticeKind) -> NoticeAnswered:
+    def _notice(self, claim: ClaimKey, kind: NoticeKind) -> NoticeAnswered:
         problem = self.refuses.get(kind)
+        held = self.records.get(claim.epoch)
+        if held is not None and not held.belongs_to(claim):
+            problem = Unknown(Problem.FOREIGN, f"claims/{claim.epoch}")
         if problem is None:
-            self.note(epoch, kind)
-        return NoticeAnswered(epoch, kind, problem)
+            self.note(claim.epoch, kind)
+        return NoticeAnswered(claim.epoch, kind, problem)
 
     def _place(self, epoch: Epoch, nonce: str) -> Lock | Unknown:
         lock = self.lock

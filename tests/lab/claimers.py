@@ -23,6 +23,7 @@ from shadowd.adapters.lockfile import clear_lock, place_lock
 from shadowd.adapters.publish import replace_file
 from shadowd.core.values import (
     Claim,
+    ClaimKey,
     ClaimReason,
     Epoch,
     Host,
@@ -105,7 +106,7 @@ def deeds(spool: Path) -> dict[str, Callable[[], object]]:
     lock = spool / "lock"
     return {
         "claim": lambda: log.claim(claim_of(1, "a", "mine")),
-        "close": lambda: log.notice(Epoch(1), NoticeKind.DIED, "gone"),
+        "close": lambda: log.notice(ClaimKey(Epoch(1), "mine"), NoticeKind.DIED, "gone"),
         "place": lambda: place_lock(lock, CELL, Host("a"), Epoch(2), "mine", link=os.link),
         "clear": lambda: clear_lock(lock),
         "put_back": lambda: lockfile._take_away(lock, b"what was looked at"),

@@ -83,7 +83,7 @@ REQUESTS: tuple[Request, ...] = (
     ListEpochs(),
     Probe(Host("a")),
     CLAIM,
-    WriteNotice(EPOCH, NoticeKind.DIED),
+    WriteNotice(EPOCH, NoticeKind.DIED, "n"),
     PlaceLock(EPOCH, "n"),
     ClearLock(),
     Launch(EPOCH, "n"),

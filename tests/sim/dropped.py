@@ -21,7 +21,7 @@ from shadowd.core.ledger import Ledger
 from shadowd.core.own import OwnEpochs
 from shadowd.core.reasons import Reason
 from shadowd.core.upkeep import Upkeep
-from shadowd.core.values import Epoch, Instant, Lock, LockKind, NoticeKind, ProbeOutcome, Unknown
+from shadowd.core.values import ClaimKey, Epoch, Instant, Lock, LockKind, NoticeKind, ProbeOutcome, Unknown
 from shadowd.core.verified import Verified
 from shadowd.sim.disk import Disk, Op
 from shadowd.sim.enforcer import Enforcer
@@ -140,8 +140,8 @@ def r8_launch_unannounced(patch: Patch) -> None:
     """Start without ``launching``."""
     link = Disk.link_notice
 
-    def skip(self: Disk, epoch: Epoch, kind: NoticeKind) -> Any:
-        return None if kind is NoticeKind.LAUNCHING else link(self, epoch, kind)
+    def skip(self: Disk, claim: ClaimKey, kind: NoticeKind) -> Any:
+        return None if kind is NoticeKind.LAUNCHING else link(self, claim, kind)
 
     patch.setattr(Disk, "link_notice", skip)
 

@@ -12,6 +12,7 @@ from shadowd.core.snapshot import State
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
+    Claim,
     Epoch,
     ExitKind,
     Instant,
@@ -20,9 +21,7 @@ from shadowd.core.values import (
     LockKind,
     NoticeKind,
     PairView,
-    Problem,
     Seconds,
-    Unknown,
 )
 
 
@@ -101,8 +100,10 @@ class Jumpy(Spoilt):
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """See a claim that nobody made."""
         if isinstance(event, Observed) and event.pause is not None and isinstance(event.ledger, Ledger):
-            ghost = EpochRecord(Epoch(event.ledger.highest + 1), Unknown(Problem.GARBAGE, "claims/ghost"))
-            records = (*event.ledger.records, ghost)
+            newest = event.ledger.records[-1].claim
+            assert isinstance(newest, Claim)
+            claim = replace(newest, epoch=Epoch(newest.epoch + 1), nonce="ghost")
+            records = (*event.ledger.records, EpochRecord(claim.epoch, claim))
             event = replace(event, ledger=replace(event.ledger, records=records))
         return super().step(event, now)
 

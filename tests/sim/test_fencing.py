@@ -3,7 +3,7 @@
 import pytest
 
 from shadowd.core.timing import Timing
-from shadowd.core.values import FencePolicy, NoticeKind, Seconds
+from shadowd.core.values import Claim, FencePolicy, NoticeKind, Seconds
 from shadowd.sim.court import Court
 from shadowd.sim.disk import FAILS, Op
 from shadowd.sim.machines import fencing_machines
@@ -43,7 +43,9 @@ def test_a_host_that_is_cut_off_loses_its_power(fence: FencePolicy) -> None:
 def test_a_host_whose_guard_saw_the_end_keeps_its_power(fence: FencePolicy) -> None:
     """``died`` on disk is proof."""
     world = cell(fence)
-    world.disk.link_notice(world.disk.ledger().highest, NoticeKind.DIED)
+    newest = world.disk.ledger().records[-1].claim
+    assert isinstance(newest, Claim)
+    world.disk.link_notice(newest.key, NoticeKind.DIED)
     world.masters()[0].kill()
     world["old"].kill_daemon()
     assert world.run_until(lambda: world.master() is not None and world.master()[0] != "old", TAKEOVER)  # type: ignore[index]
