@@ -67,7 +67,8 @@ def write_lease(keeper: Keeper, kept: KeptLease | None, beats: BeatPlace | None 
         return keeper.write(None)
     times = {"lease": kept.lease, "ends": kept.ends}
     place = {} if beats is None else {"heartbeat": str(beats.path), "user": _user_fields(beats.user)}
-    return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, "planned": kept.planned, **place})
+    states = {"planned": kept.planned, "launching": kept.launching}
+    return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, **states, **place})
 
 
 def read_lease(keeper: Keeper) -> KeptLease | None:
@@ -79,14 +80,19 @@ def read_lease(keeper: Keeper) -> KeptLease | None:
                 return None
             planned = fields.get("planned") is True
             left = fields.get("left") is True
-            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends), planned, left)
+            launching = fields.get("launching") is True
+            return KeptLease(Epoch(epoch), nonce, Seconds(lease), Instant(ends), planned, left, launching)
         case _:
             return None
 
 
 def leave_lease(keeper: Keeper) -> None:
-    """Note that the daemon was told to end, and leaves its master alone, if that beats by itself."""
-    if read_place(keeper) is not None:
+    """Note that the daemon was told to end, and leaves its master alone, if that beats by itself.
+
+    Not of one that was not confirmed yet: other hosts wait for its launch to end, and for no beat of it.
+    """
+    kept = read_lease(keeper)
+    if kept is not None and not kept.launching and read_place(keeper) is not None:
         keeper.write({**keeper.read(), "left": True})
 
 

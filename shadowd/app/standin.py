@@ -2,7 +2,9 @@
 
 It renews a lease by what its master's heartbeat shows, dated as early as a guard dates it (PROTOCOL rules 2
 and 9), and by nothing else; a master whose beats the guard writes is never renewed here, for nobody beats for
-it any more. A renewed lease is kept on this host like the daemon's own, so that the next daemon finds it.
+it any more. Nor is one that was not confirmed yet: its launch is bounded, however it beats, for other hosts
+wait for no longer (rule 8). A renewed lease is kept on this host like the daemon's own, so that the next
+daemon finds it.
 
 The heartbeat lies in the shared directory, so a read of it may hang for ever: it is made on a thread of its
 own, at most one at a time for each master, and nobody waits for it.
@@ -68,7 +70,7 @@ class StandIn:
         trial = Instant(now + _TRIAL * grace)
         self._wards = {path: self._ward(path, lease, trial) for path, lease in kept.items()}
         for path, ward in self._wards.items():
-            if dismissed and ward.place is not None:
+            if dismissed and ward.place is not None and not kept[path].launching:
                 continue
             if now < ward.lease.ends + grace:
                 if not ward.lease.over(now):
@@ -86,8 +88,8 @@ class StandIn:
         return _Ward(Lease.recalled(tried(kept, trial)), read_place(Keeper(path, read_boot_id())))
 
     def _look_after(self, path: Path, ward: _Ward, kept: KeptLease, now: Instant) -> None:
-        """Renew the lease by a beat; not that of a master which was told to end."""
-        if ward.place is None or kept.planned:
+        """Renew the lease by a beat; not that of a master which was told to end, or was not confirmed yet."""
+        if ward.place is None or kept.planned or kept.launching:
             return
         answer, ward.answer = ward.answer, None
         if answer is not None and ward.lease.heed(answer):

@@ -58,9 +58,15 @@ Becoming master
         ``watch``, ``memory``, and the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
-    7.  Account for everyone who might be running, ``accounts``; whom only time has settled is fenced where
+    7.  Account for everyone who might be running, by their windows until they are confirmed and by their
+        leases from then on, ``accounts``; whom only time has settled is fenced where
         the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
+        A launch has a time of its own, however short the lease: what is not confirmed is gone within licence
+        and ``launch_timeout`` after its claim, whatever beats, and others wait for the claim's window, which
+        is longer, and for a step-down. That bound is kept on this host before ``launching`` is written, and
+        the lease, dated early by the beat, takes its place before ``started`` is: whoever dies in between
+        leaves what binds to the next daemon, and to the enforcer, which renews neither.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
         For a master that writes no heartbeat the guard beats, and a mark of a shutdown ends it. ``beating``
 

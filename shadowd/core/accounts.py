@@ -1,9 +1,10 @@
 """Who might still be running a master, and until when (PROTOCOL rules 5 and 7).
 
-Each open epoch from the last confirmed one on is an account. It is settled by an outcome, or by time
-alone: a claim without ``launching`` after its window, one that may have launched after its lease. The
-times are those stated *in the claim*, counted on this host's clock from what this host saw, and widened
-by the drift of two clocks. The probe is no account: it can only speak against a takeover.
+Each open epoch from the last confirmed one on is an account. It is settled by an outcome, or by time alone:
+a confirmed one after its lease, any other after its window. A claim that announced a launch has a step-down
+more: its holder ends what was not confirmed within the window, whatever beats (rule 8), and that takes its
+time. The times are those stated *in the claim*, counted on this host's clock from what this host saw, and
+widened by the drift of two clocks. The probe is no account: it can only speak against a takeover.
 """
 
 from collections.abc import Mapping
@@ -38,8 +39,8 @@ def unsettled(
     """Return the accounts that neither an outcome nor time has settled.
 
     ``own``: our own epoch, which needs no account (None before the claim). ``seen``: when this host first
-    listed each epoch; one that it has no date for counts from now. ``last_beat``: when this host saw the
-    heartbeat change last.
+    listed each epoch as it stands, confirmed or not; one that it has no date for counts from now.
+    ``last_beat``: when this host saw the heartbeat change last.
     """
     accounts = (
         _account(record, seen.get(record.epoch, now), last_beat, step_down)
@@ -57,6 +58,9 @@ def _account(record: EpochRecord, seen: Instant, last_beat: Instant, step_down: 
     if not record.launching:
         return Account(record.epoch, claim.host, window_ends, Reason.WINDOW_OPEN)
     gone = Instant(max(seen, last_beat) + handover(claim.lease, step_down))
-    # One that was confirmed launches nothing any more; one that was not may do so until its window ends.
-    until = gone if record.confirmed else max(gone, window_ends)
-    return Account(record.epoch, claim.host, until, Reason.LEASE_RUNS)
+    if record.confirmed:
+        return Account(record.epoch, claim.host, gone, Reason.LEASE_RUNS)
+    ended = Instant(window_ends + step_down)
+    # The first release bounded a launch by its lease, and let beats renew that.
+    until = ended if claim.bound else max(gone, ended)
+    return Account(record.epoch, claim.host, until, Reason.WINDOW_OPEN)

@@ -1,7 +1,7 @@
 """What the machines ask the world to do. The executor performs each and answers with one event.
 
 Actions are requests, not commands with results: a machine never waits, it remembers what it asked for
-and is told later. ``Say`` and ``KeepLease`` alone have no answer.
+and is told later. ``Say`` alone never has an answer, and ``KeepLease`` has one only where that is asked for.
 """
 
 from dataclasses import dataclass
@@ -173,9 +173,11 @@ class AskHealth:
 
 @dataclass(frozen=True, slots=True)
 class KeepLease:
-    """Keep this on the host for a daemon that starts anew; None: nothing of ours runs. No answer."""
+    """Keep this on the host for a daemon that starts anew; None: nothing of ours runs."""
 
     kept: KeptLease | None
+    answered: bool = False
+    """Whoever asks goes on once it was written. → ``LeaseKept``."""
 
 
 class Level(Enum):

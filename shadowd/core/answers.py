@@ -39,6 +39,7 @@ from shadowd.core.events import (
     HealthAnswered,
     Inspected,
     Launched,
+    LeaseKept,
     Listed,
     LockAnswered,
     LockCleared,
@@ -71,8 +72,9 @@ ANSWERS: dict[type[Action], type[Event]] = {
     StopStray: StrayStopped,
     WriteBeat: BeatWritten,
     AskHealth: HealthAnswered,
+    KeepLease: LeaseKept,
 }
-"""Every request and the event that answers it; ``Say`` and ``KeepLease`` have none."""
+"""Every request and the event that answers it; ``Say`` has none, and ``KeepLease`` only if it asks."""
 
 
 class Requests:
@@ -84,7 +86,7 @@ class Requests:
     def asked(self, actions: tuple[Action, ...], now: Instant) -> None:
         """Remember what was asked for, and when."""
         for action in actions:
-            if not isinstance(action, Say | KeepLease):
+            if not isinstance(action, Say) and not (isinstance(action, KeepLease) and not action.answered):
                 self._latest[ANSWERS[type(action)]] = (action, now)
 
     def answered_by(self, event: Event) -> bool:
@@ -116,6 +118,8 @@ def _subject(travels: Action | Event) -> object:
             return epoch
         case AskHealth(epoch) | HealthAnswered(epoch):
             return epoch
+        case KeepLease(kept) | LeaseKept(kept):
+            return kept
         case _:
             return None
 

@@ -6,8 +6,6 @@ announce, look again, launch. Each step tests the licence after a fresh listing 
 before the claim. What happens from the launch on is ``shadowd.core.launching``'s part.
 """
 
-from enum import Enum
-
 from shadowd.core.actions import (
     Action,
     ClearLock,
@@ -22,6 +20,7 @@ from shadowd.core.events import (
     ClaimAnswered,
     Event,
     Fenced,
+    LeaseKept,
     LockAnswered,
     LockCleared,
     NoticeAnswered,
@@ -32,11 +31,13 @@ from shadowd.core.launching import LOOK_AGAIN, Launching
 from shadowd.core.lease import Reign
 from shadowd.core.memory import Memory
 from shadowd.core.oldguard import OldGuard, Word
+from shadowd.core.phases import Phase
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
+    BeatReading,
     Claim,
     ClaimKey,
     ClaimReason,
@@ -48,21 +49,6 @@ from shadowd.core.values import (
     Unknown,
 )
 from shadowd.core.verified import Verified
-
-
-class Phase(Enum):
-    """How far a bid has come; each phase awaits one answer."""
-
-    CLAIM = "claim"
-    CLOSE = "close"
-    """The epoch whose master this bid starts again gets its outcome."""
-    ACCOUNT = "account"
-    LOCK = "lock"
-    ANNOUNCE = "announce"
-    LOOK = "look"
-    LAUNCH = "launch"
-    CLEAR = "clear"
-    DONE = "done"
 
 
 class Bid:
@@ -77,10 +63,12 @@ class Bid:
         memory: Memory,
         verified: Verified,
         fencing: Fencing,
+        beat: BeatReading,
         now: Instant,
         predecessor: ClaimKey | None = None,
         moves: bool = False,
     ) -> None:
+        """``beat``: the heartbeat as it was verified."""
         self.epoch = epoch
         self.predecessor = predecessor
         """Our own claim before this one, whose master died and is started again by this bid."""
@@ -88,10 +76,9 @@ class Bid:
         self.phase = Phase.CLAIM
         self.ending: Reason | None = None
         self.detail = ""
-        self.began = now
-        """Before the link: licence and lease run from here (PROTOCOL rules 6 and 9)."""
         self.lease_from = now
         self.licence_ends = Instant(now + timing.licence)
+        """From before the link (PROTOCOL rule 6)."""
         self.lease = timing.lease
         self.claimed = False
         self.launching: Launching | None = None
@@ -99,10 +86,13 @@ class Bid:
         self._timing = timing
         self._memory = memory
         self._verified = verified
+        self._beat = beat
         self._fencing = fencing
         self._moves = moves
         """The old master is alive, and its guard is asked to step down."""
         self._lock_placed = False
+        self._bound = False
+        """A lease of this epoch was kept on this host."""
         self._wake = NEVER
         self._awaiting: type[Event] | None = None
         self._old_guard = OldGuard(memory, verified.guarded, timing.step_down_timeout)
@@ -130,15 +120,15 @@ class Bid:
     def resume(self, claim: Claim, ends: Instant, now: Instant) -> tuple[Action, ...]:
         """Begin at the confirmation: a restarted daemon found its launch under way (PROTOCOL rule 14).
 
-        ``ends``: when its lease is over, as far as this life of the daemon knows.
+        ``ends``: when it must be over, as far as this life of the daemon knows.
         """
         self.nonce = claim.nonce
         self.lease = claim.lease
         self.claimed = True
         self._lock_placed = True
         self.phase = Phase.LAUNCH
-        self.launching = self._launching()
-        return self.launching.resume(now, ends)
+        self.launching = self._launching(now)
+        return (KeepLease(self._kept(ends)), *self.launching.resume(now, ends))
 
     def deadline(self) -> Instant:
         """Return when ``tick`` has something to do."""
@@ -173,6 +163,10 @@ class Bid:
                 return self._locked(event, now)
             case NoticeAnswered():
                 return self._noted(event)
+            case LeaseKept():
+                self.phase = Phase.ANNOUNCE
+                notice = WriteNotice(self.epoch, NoticeKind.LAUNCHING, self.nonce, self._fencing.told)
+                return self._ask(notice, NoticeAnswered)
             case _:
                 return self._end()
 
@@ -233,9 +227,14 @@ class Bid:
             return self._give_up(Reason.LOCKED)
         if now >= self.licence_ends:
             return self._give_up(Reason.LICENCE_OVER)
-        self.phase = Phase.ANNOUNCE
-        launching = WriteNotice(self.epoch, NoticeKind.LAUNCHING, self.nonce, self._fencing.told)
-        return self._ask(launching, NoticeAnswered)
+        self.phase = Phase.BIND
+        kept = self._kept(Instant(self.licence_ends + self._timing.launch_timeout))
+        return self._ask(KeepLease(kept, answered=True), LeaseKept)
+
+    def _kept(self, ends: Instant) -> KeptLease:
+        """Return what bounds the launch of this epoch for a later daemon, and for the enforcer."""
+        self._bound = True
+        return KeptLease(self.epoch, self.nonce, self.lease, ends, launching=True)
 
     def _noted(self, event: NoticeAnswered) -> tuple[Action, ...]:
         if event.problem is not None:
@@ -250,20 +249,20 @@ class Bid:
         if isinstance(seen.lock, Unknown) or seen.lock.nonce != self.nonce:
             return self._give_up(Reason.LOCKED)
         self.phase = Phase.LAUNCH
-        self.launching = self._launching()
-        kept = KeptLease(self.epoch, self.nonce, self.lease, Instant(self.began + self.lease))
-        return (KeepLease(kept), *self.launching.begin(now))
+        self._beat = seen.beat
+        self.launching = self._launching(now)
+        return self.launching.begin(now)
 
-    def _launching(self) -> Launching:
+    def _launching(self, now: Instant) -> Launching:
         return Launching(
             epoch=self.epoch,
             nonce=self.nonce,
             policy=self._policy,
             timing=self._timing,
             lease=self.lease,
-            began=self.began,
+            now=now,
             memory=self._memory,
-            old_beat=self._verified.beat,
+            old_beat=self._beat,
         )
 
     def _after_launch(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -272,18 +271,19 @@ class Bid:
         self.detail = self.launching.detail
         if self.launching.ending is Reason.CONFIRMED:
             self.ending = Reason.CONFIRMED
-            self.lease_from = self.launching.unmoved or self.began
+            self.lease_from = self.launching.beaten or self.lease_from
             return (*actions, *self._end())
-        return (*actions, KeepLease(None), *self._give_up(self.launching.ending, self.detail))
+        return (*actions, *self._give_up(self.launching.ending, self.detail))
 
     def _give_up(self, reason: Reason, detail: str = "") -> tuple[Action, ...]:
         """End the bid for this reason; whatever ran of it is stopped already."""
         self.ending, self.detail = reason, detail
+        forgotten = (KeepLease(None),) if self._bound else ()
         left = self._moves and self._old_guard.left_mark
         if not (self._lock_placed or left):
-            return self._end()
+            return (*forgotten, *self._end())
         self.phase = Phase.CLEAR
-        return self._ask(ClearMark() if left else ClearLock(), LockCleared)
+        return (*forgotten, *self._ask(ClearMark() if left else ClearLock(), LockCleared))
 
     def _later(self, now: Instant) -> tuple[Action, ...]:
         self._wake = Instant(now + LOOK_AGAIN)

@@ -5,7 +5,7 @@ from shadowd.core.fencing import Fencing
 from shadowd.core.memory import Memory
 from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
-from shadowd.core.values import ClaimKey, Epoch, Instant, Problem, Unknown
+from shadowd.core.values import BeatReading, ClaimKey, Epoch, Instant, Problem, Unknown
 from shadowd.core.verified import Verified
 
 
@@ -29,17 +29,19 @@ class Bids:
         guarded = last.epoch if last is not None and last.open and last.epoch != epoch else None
         seen = self._memory.round
         nothing = Unknown(Problem.MISSING, "nothing was read")
+        beat = BeatReading(nothing, now, now) if seen is None else seen.beat
         return Bid(
             epoch=epoch,
             policy=self._policy,
             timing=self._timing,
             memory=self._memory,
             verified=Verified(
-                nothing if seen is None else seen.beat.value,
+                beat.value,
                 nothing if seen is None else seen.active,
                 guarded,
             ),
             fencing=Fencing(self._policy, epoch, self._memory),
+            beat=beat,
             now=now,
             predecessor=predecessor,
             moves=moves,

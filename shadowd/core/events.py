@@ -10,6 +10,7 @@ from shadowd.core.values import (
     FenceOutcome,
     Host,
     Instant,
+    KeptLease,
     Lock,
     NoticeKind,
     PairView,
@@ -163,6 +164,13 @@ class HealthAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseKept:
+    """The lease was written on this host, as well as that could be done."""
+
+    kept: KeptLease | None
+
+
+@dataclass(frozen=True, slots=True)
 class TakeoverAsked:
     """A person asks for a takeover: skip the timers, keep every safety check."""
 
@@ -191,6 +199,7 @@ Event = (
     | StrayStopped
     | BeatWritten
     | HealthAnswered
+    | LeaseKept
     | TakeoverAsked
     | Woken
 )

@@ -4,13 +4,16 @@ A launcher's exit status says nothing (sge_qmaster's parent returns 0 whatever h
 "Start"), so a master counts as started only when its process is alive *and* act_qmaster names this host
 *and* the beat advanced *and* the lock is gone (PROTOCOL rule 8). A failed launch ends only when no
 process of the epoch is left.
-"""
 
-from enum import Enum
+A launch is bounded by its own time, ``launch_timeout`` from the execution, and not by the lease: other
+hosts wait for the window of a claim that was not confirmed. From ``started`` on they wait for the lease. So
+before that is written the lease binds, and its end is kept on this host.
+"""
 
 from shadowd.core.actions import (
     Action,
     Inspect,
+    KeepLease,
     Launch,
     LaunchScheduler,
     Level,
@@ -20,16 +23,19 @@ from shadowd.core.actions import (
     WriteNotice,
 )
 from shadowd.core.beating import Answer, Beating
-from shadowd.core.events import Event, Inspected, Launched, NoticeAnswered, Observed
+from shadowd.core.events import Event, Inspected, Launched, LeaseKept, NoticeAnswered, Observed
 from shadowd.core.memory import Memory
+from shadowd.core.phases import Step
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
+    BeatReading,
     Epoch,
     ExitKind,
     Instant,
+    KeptLease,
     LockKind,
     NoticeKind,
     PairView,
@@ -46,17 +52,6 @@ STUBBORN = 2
 """Looks that still show processes after a stop before people are told; the first may be older than it."""
 
 
-class Step(Enum):
-    """How far a launch has come; CONFIRM awaits two answers, each other step one."""
-
-    EXECUTE = "execute"
-    CONFIRM = "confirm"
-    COMPLETE = "complete"
-    RECORD = "record"
-    STOP = "stop"
-    DONE = "done"
-
-
 class Launching:
     """The launch of one epoch. ``ending`` is CONFIRMED, or why nothing of it runs any more."""
 
@@ -68,28 +63,30 @@ class Launching:
         policy: Policy,
         timing: Timing,
         lease: Seconds,
-        began: Instant,
+        now: Instant,
         memory: Memory,
-        old_beat: int | Unknown,
+        old_beat: BeatReading,
     ) -> None:
+        """``old_beat``: the latest read from before the start."""
         self.at = Step.EXECUTE
         self.ends = NEVER
         self.ending: Reason | None = None
         self.detail = ""
-        self.unmoved: Instant | None = None
-        """Issue of the latest read that still showed the old beat: dates the guard's lease (rule 2)."""
+        self.beaten: Instant | None = None
+        """Date of the latest advance: issue of the latest read that showed the beat before it (rule 2)."""
         self._epoch = epoch
         self._nonce = nonce
         self._host = policy.host
         self._launch_timeout = timing.launch_timeout
         self._lease = lease
-        self._began = began
         self._memory = memory
-        self._old_beat = old_beat
+        self._beat = old_beat.value
+        self._unmoved = old_beat.issued
+        """Issue of the latest read that showed this beat."""
         self._beats = policy.beats
         """Then a lock that names no claim is not the master's own: a person shuts the cell down."""
         self._has_scheduler = policy.has_scheduler
-        self._beating = Beating(epoch, timing, policy, now=began, introduces=policy.host)
+        self._beating = Beating(epoch, timing, policy, now=now, introduces=policy.host)
         self._why = Reason.LAUNCH_FAILED
         self._wake = NEVER
         self._awaiting: set[type[Event]] = set()
@@ -104,7 +101,7 @@ class Launching:
         return self._ask(Launch(self._epoch, self._nonce), answers={Launched})
 
     def resume(self, now: Instant, by: Instant) -> tuple[Action, ...]:
-        """Go on at the confirmation of a master that is alive already, and whose lease is over then."""
+        """Go on at the confirmation of a master that is alive already, and whose launch is over then."""
         self.ends = min(Instant(now + self._launch_timeout), by)
         return self._confirm_from(now)
 
@@ -118,7 +115,7 @@ class Launching:
     def tick(self, now: Instant) -> tuple[Action, ...]:
         """Do what is due by time."""
         if self.at is not Step.STOP and now >= self.ends:
-            return self._fail(Reason.LAUNCH_TIMEOUT, self._missing())
+            return self._fail(Reason.LAUNCH_TIMEOUT, self._missing(now))
         beats = self._beating.tick(now) if self.at is Step.CONFIRM else ()
         if now < self._wake:
             return beats
@@ -146,11 +143,12 @@ class Launching:
                 return self._completed(event)
             case Observed():
                 self._round = event
-                if event.beat.value == self._old_beat:
-                    self.unmoved = event.beat.issued
+                self._date(event.beat)
                 return self._confirm(now)
             case Inspected():
                 return self._inspected(event.pair, now)
+            case LeaseKept():
+                return self._bound()
             case _:
                 return self._recorded(event, now)
 
@@ -184,19 +182,30 @@ class Launching:
         lock = self._round.lock
         if self._beats and not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN:
             return self._fail(Reason.LOCKED)
-        if self._missing():
+        if self.beaten is None or self._missing(now):
             self._wake = Instant(now + LOOK_AGAIN)
             return ()
         # Whoever lists ``started`` waits for the lease alone, so from here on it must bind (rule 9).
-        self.ends = min(self.ends, Instant((self.unmoved or self._began) + self._lease))
-        if now >= self.ends:
-            return self._fail(Reason.LAUNCH_TIMEOUT, "ready only after its lease was over")
+        self.ends = min(self.ends, Instant(self.beaten + self._lease))
+        self.at = Step.BIND
+        kept = KeptLease(self._epoch, self._nonce, self._lease, self.ends, launching=True)
+        return self._ask(KeepLease(kept, answered=True), answers={LeaseKept})
+
+    def _date(self, beat: BeatReading) -> None:
+        """Date the advance that this read shows, if it shows one; early, as a guard does (rule 2)."""
+        if beat.value != self._beat:
+            if isinstance(beat.value, Unknown):
+                return
+            self.beaten, self._beat = self._unmoved, beat.value
+        self._unmoved = beat.issued
+
+    def _bound(self) -> tuple[Action, ...]:
         if not self._has_scheduler:
             return self._record()
         self.at = Step.COMPLETE
         return self._ask(LaunchScheduler(self._epoch, self._nonce), answers={Launched})
 
-    def _missing(self) -> str:
+    def _missing(self, now: Instant) -> str:
         """Return what is still missing of a started master, for people; empty when it is started."""
         missing = []
         if self._pair is None or self._pair.master is not ExitKind.RUNNING:
@@ -208,8 +217,10 @@ class Launching:
             missing.append("the lock is still there")
         if seen.active != self._host:
             missing.append("act_qmaster does not name this host")
-        if isinstance(seen.beat.value, Unknown) or seen.beat.value == self._old_beat:
+        if isinstance(seen.beat.value, Unknown) or self.beaten is None:
             missing.append("no beat")
+        elif now >= self.beaten + self._lease:
+            missing.append("no beat within its lease")
         return ", ".join(missing)
 
     def _completed(self, event: Launched) -> tuple[Action, ...]:

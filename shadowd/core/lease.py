@@ -41,8 +41,7 @@ class Lease:
     def try_from(self, now: Instant, timing: Timing) -> None:
         """Put the master on trial: nobody knows when it was seen to beat last."""
         self.ends = Instant(now + timing.step_down_timeout)
-        # Three, so that two of them begin and end after now.
-        self._trial = Instant(self.ends + 3 * timing.beat_interval)
+        self._trial = Instant(now + trial(timing))
 
     def over(self, now: Instant) -> bool:
         """Tell whether the master must be gone."""
@@ -75,6 +74,14 @@ class Lease:
     def kept(self) -> KeptLease:
         """Return what a daemon that starts anew must know."""
         return KeptLease(self.epoch, self.nonce, self._length, self.ends)
+
+
+def trial(timing: Timing) -> Seconds:
+    """Return how long a master may take to show that it is well, where no record says until when it may live.
+
+    One step-down for a listing, and three beats, so that two of them begin and end within it.
+    """
+    return Seconds(timing.step_down_timeout + 3 * timing.beat_interval)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class Memory:
         """The last full round."""
         self.peak = Epoch(0)
         self._began = now
-        self._seen: dict[Epoch, Instant] = {}
+        self._seen: dict[tuple[Epoch, bool], Instant] = {}
+        """When each epoch was first listed, and whether it was confirmed then: that begins its lease anew."""
         self._listed = False
         self._closed = Epoch(0)
         self._inherited = False
@@ -71,7 +72,8 @@ class Memory:
         # A doubtful record is doubt for as long as it lies there, and no loss once a person took it away.
         sure = (record.epoch for record in ledger.records if record.claim not in ledger.doubts)
         self.peak = max(self.peak, *sure, Epoch(0))
-        self._seen = {record.epoch: self._seen.get(record.epoch, when) for record in ledger.records}
+        listed = ((record.epoch, record.confirmed) for record in ledger.records)
+        self._seen = {key: self._seen.get(key, when) for key in listed}
         last = ledger.last_confirmed
         if last is not None and not last.open and last.epoch != self._closed:
             self._closed = last.epoch
@@ -131,8 +133,9 @@ class Memory:
 
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""
+        seen = {epoch: when for (epoch, _), when in self._seen.items()}
         return unsettled(
-            self.ledger, own=own, seen=self._seen, last_beat=self.last_beat, step_down=step_down, now=now
+            self.ledger, own=own, seen=seen, last_beat=self.last_beat, step_down=step_down, now=now
         )
 
     def _ended_as(self, kinds: frozenset[NoticeKind]) -> bool:

@@ -13,7 +13,6 @@ from shadowd.core.adoption import Adoption, Adoptions
 from shadowd.core.adoption import Step as AdoptionStep
 from shadowd.core.answers import ANSWERS
 from shadowd.core.bid import Bid
-from shadowd.core.bid import Phase as BidPhase
 from shadowd.core.bids import Bids
 from shadowd.core.course import Course
 from shadowd.core.events import (
@@ -28,10 +27,11 @@ from shadowd.core.events import (
     Woken,
 )
 from shadowd.core.guard import Guard
-from shadowd.core.lease import Reign
+from shadowd.core.lease import Reign, trial
 from shadowd.core.memory import Memory
 from shadowd.core.own import OwnEpochs
 from shadowd.core.persistence import Persistence, Revival
+from shadowd.core.phases import Phase
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.silence import Silence
@@ -255,7 +255,7 @@ class Shadow:
         if record is not None and record.confirmed:
             self.reign = Reign.found(claim, self._timing, now)
             return self.course.go(Reason.ATTACHED, now, epoch=claim.epoch)
-        return self._resume(claim, Instant(now + self._timing.launch_timeout), now)
+        return self._resume(claim, Instant(now + trial(self._timing)), now)
 
     def _resume(self, claim: Claim, ends: Instant, now: Instant) -> tuple[Action, ...]:
         self.bid = self._bids.make(claim.epoch, now)
@@ -267,9 +267,9 @@ class Shadow:
         said: tuple[Action, ...] = ()
         if self.course.state is State.CLAIMING and bid.claimed:
             said = self.course.go(Reason.WON, now, epoch=bid.epoch)
-        if self.course.state is State.ACCOUNTING and bid.phase in {BidPhase.LOCK, BidPhase.LAUNCH}:
+        if self.course.state is State.ACCOUNTING and bid.phase in {Phase.LOCK, Phase.LAUNCH}:
             said = self.course.go(Reason.ACCOUNTED, now, epoch=bid.epoch)
-        if bid.phase is not BidPhase.DONE or bid.ending is None:
+        if bid.phase is not Phase.DONE or bid.ending is None:
             return (*said, *actions)
         self.bid = None
         said = (*said, *actions, *self.course.go(bid.ending, now, epoch=bid.epoch, detail=bid.detail))

@@ -131,6 +131,13 @@ class Timing:
                 True,
             ),
             (
+                "launch_timeout",
+                self.launch_timeout > self.health_timeout,
+                f"launch_timeout ({self.launch_timeout:g} s) is not longer than the health command's timeout "
+                f"({self.health_timeout:g} s), and that must pass once within a launch",
+                False,
+            ),
+            (
                 "retry_limit",
                 self.retry_limit >= self.retry_after,
                 f"retry_limit ({self.retry_limit:g} s) must be at least retry_after ({self.retry_after:g} s)",

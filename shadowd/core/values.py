@@ -131,6 +131,8 @@ class KeptLease:
     """The master was asked to end for a planned move: an empty lock that lies there afterwards is of that."""
     left: bool = False
     """The daemon was told to end, and left the master alone: that nobody renewed it proves nothing."""
+    launching: bool = False
+    """The master was not confirmed yet: ``ends`` bounds its launch, and no beat renews it (rule 8)."""
 
 
 class FenceOutcome(Enum):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from shadowd.core.actions import Action, KeepLease, Level, Say
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event, Observed
+from shadowd.core.events import Event, LeaseKept, Observed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Snapshot
 from shadowd.core.values import NEVER, Instant, Seconds
@@ -162,7 +162,7 @@ class Runner:
             if isinstance(action, Say):
                 self._journal.say(action)
             elif isinstance(action, KeepLease):
-                self._keep(action)
+                self._keep(action, cell)
             else:
                 self._send(action, cell)
 
@@ -173,9 +173,25 @@ class Runner:
 
         self._lanes.send(lane_of(action), perform)
 
-    def _keep(self, action: KeepLease) -> None:
-        """Keep the lease on this host; an older record than the truth only makes its end come sooner."""
-        self._post(Lane.STATE, lambda: self._outlet.keep_lease(action.kept))
+    def _keep(self, action: KeepLease, cell: Cell) -> None:
+        """Keep the lease on this host; an older record than the truth only makes its end come sooner.
+
+        The answer of one that could not be kept is the same: that is no reason to be without a master.
+        """
+        kept = action.kept
+        if not action.answered:
+            self._post(Lane.STATE, lambda: self._outlet.keep_lease(kept))
+            return
+
+        def perform() -> Job:
+            try:
+                self._outlet.keep_lease(kept)
+            except Exception as error:  # noqa: BLE001 - whatever an outlet does, the machines get an answer
+                detail = f"{type(error).__name__}: {error}"
+                self._journal.say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))
+            return lambda: self._answer(LeaseKept(kept), cell)
+
+        self._lanes.send(Lane.STATE, perform)
 
     def _answer(self, event: Event, cell: Cell) -> None:
         if cell is self._cell:  # else it answers a machine that broke

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shadowd.core.actions import Action, KeepLease, MakeClaim, Probe, Say, WriteNotice
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event
+from shadowd.core.events import Event, LeaseKept
 from shadowd.core.snapshot import Snapshot
 from shadowd.core.values import NEVER, Instant
 from shadowd.runtime.executor import Executor, Lane, Ports, lane_of
@@ -184,6 +184,8 @@ class Crew:
                 continue
             if isinstance(action, KeepLease):
                 self._seat.keep_lease(action.kept)
+                if action.answered:
+                    self._host.soon(0, partial(self.feed, LeaseKept(action.kept)))
                 continue
             lane = lane_of(action)
             if lane in self._lanes:

@@ -96,7 +96,7 @@ class SimHost(Bench):
             self._starts_then = True
             return
         self.daemon = self._runtime(self)
-        self.enforcer.here = True
+        self.enforcer.dismissed = False
         self.stir()
 
     def kill_daemon(self) -> None:
@@ -108,11 +108,12 @@ class SimHost(Bench):
         self.stir()
 
     def stop_daemon(self) -> None:
-        """Stop shadowd in an orderly way: its enforcer leaves too, for these masters beat by themselves."""
-        self.enforcer.here = False
+        """Stop shadowd in an orderly way: confirmed masters beat by themselves, and are left alone."""
+        self.enforcer.dismissed = True
         self.kill_daemon()
         for seat in self.seats.values():
-            seat.kept = None if seat.kept is None else replace(seat.kept, left=True)
+            if seat.kept is not None and not seat.kept.launching:
+                seat.kept = replace(seat.kept, left=True)
 
     def freeze_daemon(self) -> None:
         """SIGSTOP shadowd."""

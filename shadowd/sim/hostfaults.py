@@ -4,16 +4,19 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from shadowd.core.values import ProbeOutcome
+from shadowd.core.values import ProbeOutcome, Seconds
 from shadowd.sim.disk import HANGS, Op
 from shadowd.sim.host import SimHost
 from shadowd.sim.master import Program
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Strike
 
+_SLOWEST = 1.3
+"""Of ``launch_timeout``: the slowest starts come to nothing."""
+
 
 class HostFaults(Repairs):
-    """Crashes, freezes, cuts, broken programs and lying probes."""
+    """Crashes, freezes, cuts, broken and slow programs, and lying probes."""
 
     def _crash(self, host: SimHost, _strike: Strike) -> Repair | None:
         if not host.up:
@@ -131,6 +134,11 @@ class HostFaults(Repairs):
         seat = self._seat(host)
         seat.program = (Program.EXITS, Program.DEAF, Program.MISSING)[int(strike.dice * 3)]
         return lambda: setattr(seat, "program", Program.GOOD)
+
+    def _slow_start(self, host: SimHost, strike: Strike) -> Repair:
+        seat = self._seat(host)
+        seat.slow = Seconds(strike.dice * _SLOWEST * host.timing.launch_timeout)
+        return lambda: setattr(seat, "slow", Seconds(0))
 
     def _lie(self, host: SimHost, strike: Strike) -> Repair:
         seat = self._seat(host)

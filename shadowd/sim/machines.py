@@ -67,4 +67,6 @@ class Unguarded(Cell):
         actions = super()._follow(actions, now)
         if self._guard is not None:
             self._guard.lease.ends = NEVER
-        return tuple(action for action in actions if not isinstance(action, KeepLease))
+        return tuple(
+            replace(action, kept=None) if isinstance(action, KeepLease) else action for action in actions
+        )

@@ -46,6 +46,8 @@ class Home(Protocol):
     timeline: Timeline
     beat_every: Seconds
     program: Program
+    slow: Seconds
+    """How much longer a start takes."""
 
     def probe(self, host: Host) -> ProbeOutcome:
         """Ask a host whether its master answers."""
@@ -143,7 +145,7 @@ class Master(Process):
         if home.program is Program.EXITS:
             self._then(_TO_BIND, lambda: self.end(1))
         elif home.program is Program.GOOD:
-            self._then(_TO_BIND, self._bind)
+            self._then(Seconds(_TO_BIND + home.slow), self._bind)
 
     @property
     def where(self) -> Host:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shadowd.core.events import Woken
-from shadowd.core.values import Epoch, ExitKind, Host, PairView, ProbeOutcome, Problem, Unknown
+from shadowd.core.values import Epoch, ExitKind, Host, PairView, ProbeOutcome, Problem, Seconds, Unknown
 from shadowd.sim.disk import Disk, Op
 from shadowd.sim.gate import Gate
 from shadowd.sim.master import Master, Process, Program
@@ -26,6 +26,7 @@ class Processes(Gate):
         self.processes: tuple[Process, ...] = ()
         self._masters: tuple[Master, ...] = ()
         self.program = Program.GOOD
+        self.slow = Seconds(0)
         self.on_stop: Callable[[Master], None] | None = None
         """Called before a live master is killed on the daemon's order."""
 

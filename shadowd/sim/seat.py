@@ -156,3 +156,5 @@ class Seat(Processes):
     def keep_lease(self, kept: KeptLease | None) -> None:
         """Keep the lease on this host."""
         self.kept = kept
+        if kept is not None and kept.launching:
+            self._home.enforcer.bound(self, kept)

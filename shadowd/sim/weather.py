@@ -48,6 +48,8 @@ class Kind(Enum):
     HANG_LOCAL = "hang_local"
     """What starts or inspects processes hangs."""
     BREAK_PROGRAM = "break_program"
+    SLOW_START = "slow_start"
+    """A master takes its time to become ready: up to ``launch_timeout``, and beyond."""
     LIE = "lie"
     """Probes say what is not so."""
     STEP_WALL = "step_wall"
@@ -70,6 +72,8 @@ class Kind(Enum):
 EXOTIC = frozenset({Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.EMPTY, Kind.RESTORE})
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 ORDINARY = frozenset(Kind) - EXOTIC
+LATER = frozenset({Kind.SLOW_START})
+"""Kinds that were added later: a day drawn without them is the day that it was before."""
 
 OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE})
 """These strike no host."""
@@ -93,6 +97,7 @@ _LONGEST = {
     Kind.UNPLUG: 2000.0,
     Kind.HANG_LOCAL: 400.0,
     Kind.BREAK_PROGRAM: 1200.0,
+    Kind.SLOW_START: 2000.0,
     Kind.LIE: 2000.0,
     Kind.STALE_READS: 1500.0,
     Kind.STALE_LISTING: 1500.0,

@@ -14,7 +14,7 @@ import pytest
 from shadowd.adapters import marks, procfs
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
-from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
+from shadowd.adapters.kept import BeatPlace, Keeper, leave_lease, read_lease, write_lease
 from shadowd.adapters.processrecord import KeptProcess, KeptProcesses, write_processes
 from shadowd.app.enforcer import Orders, stand_by
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds
@@ -50,10 +50,12 @@ def keeper(runtime_dir: Path, cell: str) -> Keeper:
     return Keeper(runtime_dir / f"{cell}@alpha.lease.json", read_boot_id())
 
 
-def keep(runtime_dir: Path, cell: str, seconds: float, beats: Path | None = None) -> None:
+def keep(
+    runtime_dir: Path, cell: str, seconds: float, beats: Path | None = None, *, launching: bool = False
+) -> None:
     """Keep a lease that ends so soon; ``beats``: where its master does."""
     ends = Instant(SystemClock().now() + seconds)
-    kept = KeptLease(Epoch(7), cell + MARK, Seconds(seconds), ends)
+    kept = KeptLease(Epoch(7), cell + MARK, Seconds(seconds), ends, launching=launching)
     place = None if beats is None else BeatPlace(beats, None)
     write_lease(keeper(runtime_dir, cell), kept, place)
 
@@ -192,6 +194,30 @@ def test_a_daemon_that_left_in_order_leaves_such_a_master_alone(tmp_path: Path) 
         with enforcing(tmp_path, dismissed):
             wait_for(lambda: not alive(other.pid), 20, "the master is ended")
         assert alive(alone.pid)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("left", [False, True], ids=["killed", "stopped in order"])
+def test_a_launch_that_nobody_confirmed_ends_at_its_bound(tmp_path: Path, *, left: bool) -> None:
+    """However it beats, and however its daemon ended: other hosts wait for no longer."""
+    heart = tmp_path / "heartbeat"
+    beat(heart, 1)
+    keep(tmp_path, "one", 2, heart, launching=True)
+    dismissed = threading.Event()
+    if left:
+        leave_lease(keeper(tmp_path, "one"))
+        dismissed.set()
+    first = read_lease(keeper(tmp_path, "one"))
+    assert first is not None
+    with master("one") as process, enforcing(tmp_path, dismissed):
+        for value in range(2, 200):
+            beat(heart, value)
+            if not alive(process.pid):
+                break
+            threading.Event().wait(0.05)
+        assert not alive(process.pid)
+    assert SystemClock().now() >= first.ends
+    assert read_lease(keeper(tmp_path, "one")) == first
 
 
 def test_whom_the_daemon_kept_is_ended_without_a_look(

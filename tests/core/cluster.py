@@ -178,7 +178,7 @@ class Cluster:
         for action in actions:
             if isinstance(action, KeepLease):
                 machine.kept = action.kept
-            if isinstance(action, Say | KeepLease):
+            if isinstance(action, Say) or (isinstance(action, KeepLease) and not action.answered):
                 continue
             if isinstance(action, MakeClaim):
                 self._may_bid(machine, action)

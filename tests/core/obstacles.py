@@ -62,7 +62,7 @@ OBSTACLES: dict[Reason, Scenario] = {
     Reason.LISTENS: change(probe=ProbeOutcome.LISTENS),  # and no guard
     Reason.RESIDENT: change(resident=4711),
     Reason.WINDOW_OPEN: appears(3),
-    Reason.LEASE_RUNS: appears(3, NoticeKind.LAUNCHING),
+    Reason.LEASE_RUNS: appears(3, NoticeKind.STARTED),
     # The outcome of an own epoch vanished from the disk: settled by time, but owed again.
     Reason.OWES_OUTCOME: appears(2, host=HERE),
     Reason.BEATING: beats,

@@ -151,7 +151,7 @@ class Seat:
         self.said += [action for action in actions if isinstance(action, Say)]
         for action in actions:
             self.kept = action.kept if isinstance(action, KeepLease) else self.kept
-        asked = [action for action in actions if not isinstance(action, Say | KeepLease)]
+        asked = [action for action in actions if not isinstance(action, Say) and not _unanswered(action)]
         self.done += [(self.now, action) for action in asked]
         self.pending += asked
 
@@ -166,6 +166,10 @@ class Seat:
             return said
 
         course.go = recorded  # type: ignore[method-assign]
+
+
+def _unanswered(action: Action) -> bool:
+    return isinstance(action, KeepLease) and not action.answered
 
 
 def _is(action: Action, kind: type[Action] | NoticeKind) -> bool:

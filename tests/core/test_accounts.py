@@ -50,10 +50,9 @@ def test_a_claim_without_launching_is_settled_by_its_window() -> None:
     assert accounts(listing, now=account.until) == ()
 
 
-@pytest.mark.parametrize("notice", [NoticeKind.LAUNCHING, NoticeKind.STARTED])
-def test_one_that_may_have_launched_is_settled_by_its_lease(notice: NoticeKind) -> None:
-    """From ``launching`` on only the stated lease settles: lease + drift + step-down after it was seen."""
-    listing = ledger(record(1, notice, **TERMS))
+def test_one_that_was_confirmed_is_settled_by_its_lease() -> None:
+    """From ``started`` on only the stated lease settles: lease + drift + step-down after it was seen."""
+    listing = ledger(record(1, NoticeKind.STARTED, **TERMS))
     (account,) = accounts(listing, now=1100)
     assert account.reason is Reason.LEASE_RUNS
     assert account.until == pytest.approx(1000 + 100 * 1.02 + 15)
@@ -66,10 +65,19 @@ def test_the_lease_counts_from_the_last_beat() -> None:
     assert account.until == pytest.approx(1490 + 117)
 
 
-def test_a_lease_shorter_than_the_window_does_not_settle_earlier() -> None:
-    """Whoever wrote ``launching`` may launch until its window ends, however short its lease."""
-    (account,) = accounts(ledger(record(1, NoticeKind.LAUNCHING, lease=1.0, window=200.0)), now=1100)
-    assert account.until == pytest.approx(1204)
+@pytest.mark.parametrize("lease", [1.0, 50.0])
+def test_one_that_announced_a_launch_is_settled_by_its_window(lease: float) -> None:
+    """Its holder ends such a launch within the window, however short the lease; a step-down more for that."""
+    (account,) = accounts(ledger(record(1, NoticeKind.LAUNCHING, lease=lease, window=200.0)), now=1100)
+    assert account.until == pytest.approx(1000 + 200 * 1.02 + 15)
+    assert account.reason is Reason.WINDOW_OPEN
+
+
+def test_a_launch_of_the_first_release_is_settled_by_its_lease_too() -> None:
+    """Its enforcer let beats renew the lease of a launch that nobody had confirmed."""
+    listing = ledger(record(1, NoticeKind.LAUNCHING, lease=300.0, window=200.0, bound=False))
+    (account,) = accounts(listing, now=1100, last_beat=1050)
+    assert account.until == pytest.approx(1050 + 300 * 1.02 + 15)
 
 
 def test_a_confirmed_one_launches_nothing_more() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shadowd.core.actions import Launch, MakeClaim, Observe, PlaceLock, WriteNotice
+from shadowd.core.actions import KeepLease, Launch, MakeClaim, Observe, PlaceLock, WriteNotice
 from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
@@ -55,7 +55,7 @@ def closed(seat: Seat, epoch: int = 1) -> bool:
 
 
 def test_the_order_of_a_takeover() -> None:
-    """Claim, look, lock, announce, look, launch: each after the answer of the one before."""
+    """Claim, look, lock, keep, announce, look, launch: each after the answer of the one before."""
     seat = guarded()
     phases.claiming(seat)
     start = len(seat.done) - 1
@@ -64,6 +64,7 @@ def test_the_order_of_a_takeover() -> None:
         MakeClaim,
         Observe,
         PlaceLock,
+        KeepLease,
         WriteNotice,
         Observe,
         Launch,
@@ -237,8 +238,8 @@ def test_whoever_may_still_run_is_waited_for() -> None:
     seat.run(500)
     seat.world.add(record(1, host=ELSEWHERE))
     seat.until(MakeClaim)
-    # The notice ``launching`` of the earlier claim comes up late: its lease counts now, not its window.
-    seat.world.note(1, NoticeKind.LAUNCHING)
+    # The notice ``started`` of the earlier claim comes up late: its lease counts now, not its window.
+    seat.world.note(1, NoticeKind.STARTED)
     seat.answer()
     seat.run(20)
     assert seat.state is State.ACCOUNTING

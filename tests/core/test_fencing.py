@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from shadowd.core.actions import Fence, Launch, Level, MakeClaim, Observe, PlaceLock, WriteNotice
+from shadowd.core.actions import Fence, KeepLease, Launch, Level, MakeClaim, Observe, PlaceLock, WriteNotice
 from shadowd.core.events import Fenced
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -55,14 +55,15 @@ def shapes(seat: Seat) -> list[type]:
 
 @either
 def test_the_order_of_a_fenced_takeover(fence: FencePolicy) -> None:
-    """Claim, look, fence, look, lock, announce, look, launch: nothing beside the fence."""
+    """Claim, look, fence, look, lock, keep, announce, look, launch: nothing beside the fence."""
     seat = cell(fence)
     asked = seat.until(Fence)
     assert seat.pending == [asked]
     assert asked == Fence(Epoch(2), THERE)
     assert seat.state is State.ACCOUNTING
     seat.until(Launch)
-    assert shapes(seat) == [MakeClaim, Observe, Fence, Observe, PlaceLock, WriteNotice, Observe, Launch]
+    rest = [PlaceLock, KeepLease, WriteNotice, Observe, Launch]
+    assert shapes(seat) == [MakeClaim, Observe, Fence, Observe, *rest]
     seat.run(1)
     assert seat.state is State.ACTIVE
 

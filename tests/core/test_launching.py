@@ -7,6 +7,7 @@ import pytest
 from shadowd.core.actions import (
     ClearLock,
     Inspect,
+    KeepLease,
     Launch,
     LaunchScheduler,
     Level,
@@ -19,7 +20,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import Epoch, ExitKind, Host, Instant, Lock, LockKind, NoticeKind, PairView
 from tests.core import phases
-from tests.core.rounds import ABSENT, BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record, timing
+from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record
 from tests.core.seat import Seat
 from tests.core.world import Pair, World
 
@@ -281,7 +282,7 @@ def test_the_scheduler_follows_the_master() -> None:
     phases.active(seat)
     order = [type(action) for _, action in seat.done]
     start = order.index(LaunchScheduler)
-    assert order[start - 2 : start + 2] == [Observe, Inspect, LaunchScheduler, WriteNotice]
+    assert order[start - 3 : start + 2] == [Observe, Inspect, KeepLease, LaunchScheduler, WriteNotice]
 
 
 def test_a_cell_without_a_scheduler() -> None:
@@ -350,54 +351,6 @@ def test_a_started_notice_that_is_answered_too_late() -> None:
     assert [notice.kind for notice in seat.pending if isinstance(notice, WriteNotice)] == [NoticeKind.FAILED]
     seat.settle()
     assert seat.world.records[Epoch(1)].outcome is NoticeKind.FAILED
-
-
-# --- the lease ---------------------------------------------------------------------------------------
-
-
-def test_the_lease_runs_from_the_last_read_of_the_old_beat() -> None:
-    """Dated early (rule 2): the last round that still showed the old master's beat."""
-    seat = launched(beat=None)
-    seat.run(30)
-    unmoved = seat.times(Observe)[-1]
-    seat.world.advance_beat()
-    seat.until(NoticeKind.STARTED)
-    seat.answer()
-    assert seat.state is State.ACTIVE
-    assert seat.cell.snapshot().timer is Timer.LEASE
-    assert seat.cell.snapshot().due == unmoved + 741
-
-
-def test_the_lease_runs_from_the_claim_at_the_latest() -> None:
-    """A master that beats at once: the lease began before the link (rule 9)."""
-    seat = Seat()
-    phases.claiming(seat)
-    seat.now = Instant(seat.now + 7)
-    seat.until(NoticeKind.STARTED)
-    seat.answer()
-    assert seat.cell.snapshot().due == BEGINNING + 840 + 741
-
-
-def test_the_lease_binds_before_the_notice_is_answered() -> None:
-    """Whoever lists ``started`` waits for the lease only, so it ends the launch too (rule 9)."""
-    seat = Seat(timing=timing(lease=90))
-    phases.recording(seat)
-    seat.pending.clear()
-    seat.until(StopPair)
-    assert seat.now == LAUNCHED_AT + 90
-
-
-def test_a_launch_is_not_recorded_after_its_lease() -> None:
-    """The last sign comes when the lease is over: others may be starting a master already."""
-    seat = Seat(World(launch=program(lock=None)), timing=timing(lease=90))
-    phases.launching(seat)
-    seat.run(100)
-    assert seat.state is State.LAUNCHING
-    seat.world.lock = ABSENT
-    seat.until(StopPair)
-    assert seat.requests(WriteNotice)[-1].kind is not NoticeKind.STARTED
-    seat.settle()
-    assert failed(seat)
 
 
 def test_other_answers_are_not_mixed_up() -> None:

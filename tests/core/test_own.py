@@ -78,12 +78,12 @@ def test_an_attached_master_that_was_superseded_is_stopped() -> None:
 
 
 def test_a_launch_under_way_is_resumed() -> None:
-    """Alive and not confirmed: the confirmation goes on, with a time limit of its own and no second start."""
+    """Alive and not confirmed: the confirmation goes on, on trial without a record, and no second start."""
     seat = restarted(record(1, NoticeKind.LAUNCHING, host=HERE), pair=Pair(), lock=ABSENT)
     seat.world.active = HERE
     seat.settle()
     assert seat.rows == [(State.STANDBY, Reason.RESUMED, State.LAUNCHING)]
-    assert seat.cell.snapshot().due == BEGINNING + 120
+    assert seat.cell.snapshot().due == BEGINNING + 15 + 3 * 30
     seat.world.advance_beat()
     seat.run(1)
     assert seat.state is State.ACTIVE
@@ -106,9 +106,9 @@ def test_a_resumed_launch_that_comes_to_nothing() -> None:
     """Stopped, its lock cleared, closed as failed: as if the daemon had never been away."""
     lock = Lock(LockKind.CLAIM, Epoch(1), "alpha-1")
     seat = restarted(record(1, NoticeKind.LAUNCHING, host=HERE), pair=Pair(beating=False), lock=lock)
-    seat.run(121)
+    seat.run(106)
     assert (State.LAUNCHING, Reason.LAUNCH_TIMEOUT, State.STANDBY) in seat.rows
-    ending = [type(action) for when, action in seat.done if when == BEGINNING + 120]
+    ending = [type(action) for when, action in seat.done if when == BEGINNING + 15 + 3 * 30]
     assert ending[:3] == [StopPair, ClearLock, WriteNotice]
     assert outcomes(seat) == [(1, FAILED)]
     assert seat.world.pairs[OURS].alive == 0

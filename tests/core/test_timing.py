@@ -73,6 +73,7 @@ def test_what_is_set_is_kept() -> None:
         ("stale_after", False, {"stale_after": 163}, {"stale_after": 164}),
         ("lease", True, {"lease": 809}, {"lease": 808}),
         ("launch_timeout", False, {"launch_timeout": 119}, {"launch_timeout": 120}),
+        ("launch_timeout", False, {"health_timeout": 120}, {"health_timeout": 119}),
     ],
     ids=str,
 )

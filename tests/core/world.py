@@ -16,6 +16,7 @@ from shadowd.core.actions import (
     ClearMark,
     Fence,
     Inspect,
+    KeepLease,
     Launch,
     LaunchScheduler,
     ListEpochs,
@@ -39,6 +40,7 @@ from shadowd.core.events import (
     HealthAnswered,
     Inspected,
     Launched,
+    LeaseKept,
     Listed,
     LockAnswered,
     LockCleared,
@@ -181,6 +183,8 @@ class World:
                 return BeatWritten(epoch, problem)
             case AskHealth(epoch):
                 return HealthAnswered(epoch, problem)
+            case KeepLease(kept):
+                return LeaseKept(kept)
             case StopStray(pid):
                 self.resident = self.resident if problem else None
                 return StrayStopped(pid, alive=problem is not None)

@@ -10,8 +10,8 @@
  *     2      the guard dates an advance early, however late it read it            -DLATE_DATING
  *     5, 7   bid and launch only when everyone who might run is accounted for     -DNO_ACCOUNTS
  *     6      list, test the licence, act: after the claim and before the launch   -DNO_RELIST
- *     7      a claim that announced no launch is settled by its window            -DNO_WINDOW
- *     8      launching is written before the last look                            -DNO_LAUNCHING
+ *     7      a claim that was not confirmed is settled by its window              -DNO_WINDOW
+ *     8      a launch that is not confirmed is over within its claim's window      -DNO_LAUNCH_BOUND
  *     8, 12  an outcome is written when no process of the epoch is left           -DEARLY_OUTCOME
  *     9      an expired lease stops the master                                    -DNO_LEASE
  *     9      a daemon that comes back enforces the lease it had                   -DNO_LEASE_FILE
@@ -20,7 +20,8 @@
  *     10     a higher claim that is not failed stops the master                   -DNO_SUPERSEDED
  *     17     whoever reads its own nonce back holds the claim or lock, no other   -DNO_NONCE_CHECK
  * Rule 14 (a daemon that comes back closes its open claims or looks after their master again) and rule 18
- * (a lock that names a claim is cleared, one of a lower epoch replaced) are in here without a switch.
+ * (a lock that names a claim is cleared, one of a lower epoch replaced) are in here without a switch. The notice
+ * ``launching`` settles nothing in here: only how long a stop may take depends on it (rule 7).
  *
  * Promised (PROTOCOL.md, "Promises, exactly"):
  *     P1  never two masters that both run. A frozen one does not, and between its thaw and the first step
@@ -34,7 +35,8 @@
  * Time is order. Signs of life (claims, beats) are numbered as they happen, and two hands follow them, as far
  * behind as the parameters promise; that is all that is assumed of clocks:
  *     win   epochs whose window is over for anybody. By then its licence was over for its holder, which is
- *           past its exec or will never come to it, and past its launch (W >= L + launch_timeout + drift).
+ *           past its exec or will never come to it, and past its launch (W >= L + launch_timeout + drift): what
+ *           was not confirmed is ended by then, by its daemon or by the enforcer of its host.
  *     over  signs from which anybody else may count a lease as over. By then a guard that is awake and dates
  *           its lease by such a sign has stopped its master (lease + drift + step-down).
  * So a licence may be over from the moment that win is one behind, and a lease from where over is.
@@ -88,7 +90,7 @@ byte stage[HOSTS];        /* its master: 0 none, 1 executed, 2 beaten, 3 has unl
 byte epoch[HOSTS];        /* of that master; without one, its daemon is between its last test and exec */
 byte first[HOSTS];        /* the sign that was its first beat */
 byte lease[HOSTS];        /* the sign that its guard dates its lease by */
-bool confirmed[HOSTS];    /* guarded; before, its launch is bounded by launch_timeout */
+bool confirmed[HOSTS];    /* its lease binds; before, its launch is bounded by launch_timeout */
 bool resumed[HOSTS];      /* launched in an earlier life of the daemon */
 bool dead[HOSTS];         /* its daemon is down, and its variables are forgotten */
 
@@ -120,8 +122,8 @@ byte troubles = 1, faults = FAULTS, beats = BEATS; /* left: of the old master's 
 /* Rule 7: the last confirmed epoch and all later ones, by outcome or by time as the claims state it. */
 #define SUSPECT(e, la, st, cl, top) (e <= top && e != n && !(cl & BIT(e)) && !(st >> (e + 1)))
 #define LEASE_OVER(e, last) (over >= csign[e] && over >= last)
-#define SETTLED(e, la, st, cl, top, last) (!SUSPECT(e, la, st, cl, top) || ((la & BIT(e)) \
-    -> (LEASE_OVER(e, last) && ((st & BIT(e)) || win >= e)) : WINDOW_OVER(e)))
+#define SETTLED(e, la, st, cl, top, last) (!SUSPECT(e, la, st, cl, top) || ((st & BIT(e)) \
+    -> LEASE_OVER(e, last) : WINDOW_OVER(e)))
 #ifdef NO_WINDOW
 #define WINDOW_OVER(e) false
 #else
@@ -186,7 +188,13 @@ byte troubles = 1, faults = FAULTS, beats = BEATS; /* left: of the old master's 
 #endif
 #define UNDER_LEASE confirmed[me] = true; resumed[me] = false; \
     lease[me] = (first[me] -> first[me] : lease[me]); first[me] = 0
-#define LAUNCH_OVER (stage[me] && (resumed[me] -> EXPIRED : win >= n))
+#ifdef NO_LAUNCH_BOUND
+#define LAUNCH_OVER false
+#elif defined(NO_LEASE_FILE)
+#define LAUNCH_OVER (stage[me] && !resumed[me] && win >= n)
+#else
+#define LAUNCH_OVER (stage[me] && win >= n)
+#endif
 #ifdef RENEW_EXPIRED
 #define RENEWS true
 #else
@@ -261,18 +269,13 @@ account: /* rules 6 and 7: list, test, act */
         :: atomic { GO && MOVED && !NEWS -> goto give_up } /* the guard said nothing within step_down_timeout */
         fi;
 
-#ifndef NO_LAUNCHING
         atomic { GO -> launching = launching | BIT(n) };
-#endif
         /* The last look (rules 6 and 8): list, read, test; then act. */
         if
         :: atomic { GO && MAY_END(hi > n || !HOLDS_LOCK || beat != verified) -> goto give_up }
         :: atomic { GO && MAY_GO_ON(hi > n || !HOLDS_LOCK || beat != verified) -> epoch[me] = n }
         fi;
         atomic { GO -> stage[me] = 1; lease[me] = csign[n]; assert(ONE_MASTER) };
-#ifdef NO_LAUNCHING
-        atomic { GO -> launching = launching | BIT(n) };
-#endif
 
 confirm: /* rule 8: it lives, the beat moved, the lock is gone, and there is no higher claim */
         do
@@ -322,14 +325,17 @@ close:
 /* --- everything else ------------------------------------------------------------------------------- */
 
 #define AWAKE(h) (!frozen[h] && !thawing[h])
-#define AWAKE(h) (!frozen[h] && !thawing[h])
-#define GUARDED(h) (confirmed[h] || resumed[h])
 #ifdef ASYNCHRONOUS
 #define DONE_BY_WINDOW(h) true
 #define DONE_BY_LEASE(h) (REIGNS(h) && !sick[h] && AWAKE(h) -> lease[h] > over + 1 : true)
 #else
-#define DONE_BY_WINDOW(h) (epoch[h] != win + 1 || (stage[h] && (!AWAKE(h) || GUARDED(h) && over < LEASE_DATE(h))))
-#define DONE_BY_LEASE(h) (stage[h] && AWAKE(h) && (GUARDED(h) || !up[h]) -> LEASE_DATE(h) > over + 1 : true)
+#ifdef NO_LAUNCH_BOUND
+#define BOUND(h) false
+#else
+#define BOUND(h) (AWAKE(h) && !(started & BIT(epoch[h])))
+#endif
+#define DONE_BY_WINDOW(h) (epoch[h] != win + 1 || (stage[h] && !BOUND(h)))
+#define DONE_BY_LEASE(h) (stage[h] && AWAKE(h) && confirmed[h] -> LEASE_DATE(h) > over + 1 : true)
 #endif
 
 #define CRASH(h) up[h] = false; epoch[h] = (stage[h] -> epoch[h] : 0)

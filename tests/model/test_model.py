@@ -34,7 +34,7 @@ BREAKS = {
     "superseded check": (*THAWED, "-DBEATS=0", "-DASYNCHRONOUS", "-DNO_SUPERSEDED"),
     "account for everyone": (*THAWED, "-DNO_ACCOUNTS"),
     "window": (*CRASHED, "-DNO_WINDOW"),
-    "launching first": (*CRASHED, "-DNO_LAUNCHING"),
+    "bound of a launch": (*CRASHED, "-DNO_LAUNCH_BOUND"),
     "outcome last": (*THAWED, "-DEARLY_OUTCOME"),
     "lease": (*THAWED, "-DNO_LEASE"),
     "lease outlives the daemon": (*THAWED, "-DNO_LEASE_FILE"),

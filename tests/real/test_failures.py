@@ -125,7 +125,7 @@ def test_shadow_host_dies_between_lock_and_start(cell: Cell) -> None:
         cell.unswap("sge_qmaster")
         assert cell.lock.exists()
         with shadows(cell, "c") as (ours,):
-            refusal = ours.wait_refused("lease_runs", 30)
+            refusal = ours.wait_refused("window_open", 30)
             assert refusal["until"] is not None
             one_master(cell, "c", 60)
 

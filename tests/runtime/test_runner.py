@@ -8,7 +8,7 @@ import pytest
 
 from shadowd.core.actions import Action, KeepLease
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event, Observed, Woken
+from shadowd.core.events import Event, LeaseKept, Observed, Woken
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -321,3 +321,37 @@ def test_a_lease_is_kept_on_this_host_and_taken_away() -> None:
         runner.feed(Woken())
         world.run(1)
         assert world["a"].seats["cell"].kept == expected
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_whoever_asks_hears_when_a_lease_is_kept(*, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it was written; and also if it could not be, which is said: the machines go on."""
+    world = World(["a"])
+    world.start_daemons()
+    world.run(1)
+    seat = world["a"].seats["cell"]
+    kept = KeptLease(Epoch(1), "n", Seconds(741), Instant(800), launching=True)
+    heard: list[tuple[Event, KeptLease | None]] = []
+
+    class Waiting(Cell):
+        """Machines that wait until something is kept."""
+
+        def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
+            """Ask, and hear."""
+            if isinstance(event, LeaseKept):
+                heard.append((event, seat.kept))
+            return (KeepLease(kept, answered=True),) if isinstance(event, Woken) else super().step(event, now)
+
+    def keep(_kept: KeptLease | None) -> None:
+        raise OSError("no space")
+
+    if fails:
+        monkeypatch.setattr(seat, "keep_lease", keep)
+    runner = world["a"].loop.runners["cell"]  # type: ignore[union-attr]
+    runner._cell = Waiting(world.timing, Policy(host=Host("a"), machine_id="m"), now=world["a"].now())
+    runner.feed(Woken())
+    world.run(1)
+    assert heard == [(LeaseKept(kept), None if fails else kept)]
+    assert [line.say.detail for line in world.said("log.unwritable")] == (
+        ["OSError: no space"] if fails else []
+    )

@@ -43,6 +43,12 @@ def _always(value: object) -> property:
     return property(lambda _self: value, lambda _self, _value: None)
 
 
+def _bounded_by(ends: Callable[[Any, Instant], Instant]) -> Callable[[Any, Instant], Any]:
+    """Return what bounds a launch in another way than ``Bid._kept`` does."""
+    kept = Bid._kept
+    return lambda self, given: kept(self, ends(self, given))
+
+
 @rule
 def r1_long_intervals_count(patch: Patch) -> None:
     """Count what passed while nothing could be read as silence of the master."""
@@ -133,6 +139,48 @@ def r8_failed_claims_supersede(patch: Patch) -> None:
         return next((record for record in self.records if record.epoch > epoch), None)
 
     patch.setattr(Ledger, "superseder", superseder)
+
+
+@rule
+def r8_launch_within_its_lease(patch: Patch) -> None:
+    """Bound a launch by the lease, from the claim on."""
+    patch.setattr(Bid, "_kept", _bounded_by(lambda bid, _ends: Instant(bid.lease_from + bid.lease)))
+
+
+@rule
+def r8_launch_renewed_by_beats(patch: Patch) -> None:
+    """Let beats renew the bound of a launch that nobody confirmed."""
+    keep = Seat.keep_lease
+
+    def confirmed(self: Seat, kept: Any) -> None:
+        keep(self, None if kept is None else replace(kept, launching=False))
+
+    patch.setattr(Seat, "keep_lease", confirmed)
+
+
+@rule
+def r8_lease_bound_late(patch: Patch) -> None:
+    """Write ``started`` while only the launch's own bound is kept."""
+    keep = Seat.keep_lease
+
+    def first(self: Seat, kept: Any) -> None:
+        known = self.kept
+        same = kept is not None and kept.launching and known is not None and known.nonce == kept.nonce
+        keep(self, known if same else kept)
+
+    patch.setattr(Seat, "keep_lease", first)
+
+
+@rule
+def r7_launch_window_unheeded(patch: Patch) -> None:
+    """Wait for the lease of a claim that announced a launch, and not for its window."""
+    account = accounts._account
+
+    def shorter(record: Any, seen: Instant, last_beat: Instant, step_down: Any) -> Any:
+        confirmed = record.notices | ({NoticeKind.STARTED} if record.launching else set())
+        return account(replace(record, notices=confirmed), seen, last_beat, step_down)
+
+    patch.setattr(accounts, "_account", shorter)
 
 
 @rule

@@ -256,3 +256,114 @@ def late_reply_with_an_old_value(day: Day) -> None:
     (master,) = day.world.masters()
     at(day, NOON + 890, lambda: setattr(master, "frozen", True))
     at(day, NOON + 1100, master.thaw)
+
+
+# --- launches: with a lease that is shorter than they may take --------------------------------------------
+
+SHORT_LEASE = Timing(
+    check_interval=Seconds(5),
+    beat_interval=Seconds(5),
+    stale_after=Seconds(30),
+    delay=Seconds(80),
+    launch_timeout=Seconds(240),
+)
+"""A lease of 88 s, and 240 s to become ready."""
+
+
+def slow_start(day: Day) -> None:
+    """Every master takes longer than its lease to become ready, and the old one dies (rule 8)."""
+    for host in day.world.hosts.values():
+        host.seats["cell"].slow = Seconds(200)
+    strike(day, Kind.CRASH, NOON, 300)
+
+
+def b_bids_first(day: Day) -> None:
+    """Let a die with its host, which says so at its boot and dies again; c hears nothing of it."""
+    a, c = day.world["a"], day.world["c"]
+
+    def hook(_cell: str, op: Op) -> None:
+        if op is Op.LINK_NOTICE:
+            a.crash()
+
+    at(day, NOON, c.unplug)
+    at(day, NOON, a.crash)
+    at(day, NOON + 5, a.boot)
+    at(day, NOON + 5, lambda: setattr(a, "on_operation", hook))
+    at(day, NOON + 2000, lambda: setattr(a, "on_operation", None))
+    at(day, NOON + 2000, a.boot)
+
+
+def lose_the_daemon(day: Day, host: SimHost) -> None:
+    """Kill it, and start it again much later."""
+    day.faults._note(Kind.KILL_DAEMON, host.name, 1000)
+    host.kill_daemon()
+    day.world.after(1000, host.start_daemon)
+
+
+def freeze_masters(host: SimHost) -> None:
+    """Let the masters of a host stand still."""
+    for master in host.masters("cell"):
+        master.frozen = True
+
+
+def thaw_masters(host: SimHost) -> None:
+    """Let them go on."""
+    for master in host.masters("cell"):
+        master.thaw()
+
+
+def launch_that_nobody_confirms(day: Day) -> None:
+    """A claimant's daemon dies; its slow master beats, freezes, and goes on beside the next one (rule 8)."""
+    b_bids_first(day)
+    b, c = day.world["b"], day.world["c"]
+    b.seats["cell"].slow = Seconds(100)
+
+    def leave(host: SimHost) -> None:
+        lose_the_daemon(day, host)
+        begun = day.world.now
+        at(day, begun + 20, c.plug)
+        at(day, begun + 165, partial(freeze_masters, host))
+        at(day, begun + 250, lambda: c.ask_takeover("cell"))
+        at(day, begun + 330, partial(thaw_masters, host))
+
+    on_first(day, Op.LAUNCH, leave)
+
+
+def launch_beside_the_next_one(day: Day) -> None:
+    """A claimant's daemon dies, cut off; its slow master becomes ready late in its window (rule 7)."""
+    b_bids_first(day)
+    b, c = day.world["b"], day.world["c"]
+    b.seats["cell"].slow = Seconds(100)
+
+    def leave(host: SimHost) -> None:
+        lose_the_daemon(day, host)
+        host.cut = True
+        begun = day.world.now
+        at(day, begun + 2, c.plug)
+        at(day, begun + 115, lambda: c.ask_takeover("cell"))
+
+    on_first(day, Op.LAUNCH, leave)
+    at(day, NOON + 2000, lambda: setattr(b, "cut", False))
+
+
+def daemon_dies_with_started(day: Day) -> None:
+    """``started`` is on disk, and its writer knows of it no more; the master freezes and thaws (rule 8)."""
+    b_bids_first(day)
+    b, c = day.world["b"], day.world["c"]
+    noted: list[Op] = []
+
+    def hook(_cell: str, op: Op) -> None:
+        if op is Op.LINK_NOTICE:
+            noted.append(op)
+            if len(noted) == 2:
+                leave()
+
+    def leave() -> None:
+        lose_the_daemon(day, b)
+        begun = day.world.now
+        at(day, begun + 5, c.plug)
+        at(day, begun + 10, partial(freeze_masters, b))
+        at(day, begun + 200, partial(thaw_masters, b))
+
+    at(day, NOON, lambda: setattr(b, "on_operation", hook))
+    at(day, NOON + 2000, lambda: setattr(b, "on_operation", None))

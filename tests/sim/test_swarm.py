@@ -9,7 +9,10 @@ import os
 
 import pytest
 
+from shadowd.core.timing import Timing
+from shadowd.core.values import Seconds
 from shadowd.sim.swarm import SeedResult, run_seed
+from shadowd.sim.weather import LATER, ORDINARY, Kind
 
 FIRST = int(os.environ.get("SWARM_FIRST", "1"))
 SEEDS = int(os.environ.get("SWARM_SEEDS", "300"))
@@ -39,9 +42,36 @@ def test_no_weather_breaks_a_promise(first: int) -> None:
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_day_that_broke_a_promise_breaks_none(seed: int) -> None:
     """Found among ten thousand, and kept."""
-    result = run_seed(seed)
+    result = run_seed(seed, kinds=ORDINARY - LATER)
     if result.verdicts:
         complain(result)
+
+
+STARTS = frozenset(
+    {
+        *(Kind.SLOW_START, Kind.BREAK_PROGRAM, Kind.AMBUSH, Kind.CRASH, Kind.KILL_MASTER, Kind.KILL_DAEMON),
+        *(Kind.STOP_DAEMON, Kind.FREEZE_DAEMON, Kind.FREEZE_HOST, Kind.FREEZE_MASTER, Kind.UNPLUG, Kind.LATE),
+    }
+)
+"""Weather for launches: slow ones, and whatever may happen while they last."""
+SHORT_LEASE = Timing(
+    check_interval=Seconds(10),
+    beat_interval=Seconds(10),
+    stale_after=Seconds(30),
+    delay=Seconds(80),
+    launch_timeout=Seconds(240),
+)
+"""A lease of 88 s, and 240 s to become ready."""
+
+
+@pytest.mark.parametrize("level", ["guarded", "fenced"])
+@pytest.mark.parametrize("first", range(1, 1 + SEEDS // 10, TOGETHER))
+def test_starts_that_take_longer_than_the_lease(first: int, level: str) -> None:
+    """Masters that need up to launch_timeout and beyond, fences that take a minute, and short leases."""
+    for seed in range(first, first + TOGETHER):
+        result = run_seed(seed, level, SHORT_LEASE, hours=8, kinds=STARTS)
+        if result.verdicts:
+            complain(result)
 
 
 def test_the_same_seed_is_the_same_day() -> None:
