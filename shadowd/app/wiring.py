@@ -4,7 +4,6 @@
 puts together what was found and runs on the decision thread.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -126,7 +125,8 @@ def assemble(
             kind=settings.kind,
             host=host,
             version=__version__,
-            pid=os.getpid(),
+            pid=identity.pid,
+            start=identity.start_token,
             boot_id=identity.boot_id,
             timing=timing,
             hints=hints.place if hints else None,

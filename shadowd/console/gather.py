@@ -18,6 +18,9 @@ from shadowd.core.ledger import Ledger
 from shadowd.core.values import Host, Lock, Pause, Problem, ServerLock, Unknown
 from shadowd.errors import ShadowdError
 
+_STAT_LIMIT = _CMDLINE_LIMIT = 4096
+_DEAD = (b"Z", b"X", b"x")
+
 
 class Shared(NamedTuple):
     """One look at the cell's shared directories."""
@@ -163,21 +166,24 @@ def _short(host: str) -> str:
 
 
 def living(local: HostRecord | Unknown) -> int | None:
-    """Return the pid of the local record if that very process lives: same boot, and a shadowd."""
+    """Return the pid of the local record if that very process lives: same boot, and same start.
+
+    A record of an earlier release does not tell the start; then the process must be called shadowd.
+    """
     if isinstance(local, Unknown):
         return None
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
-    return local.pid if boot == local.boot_id and _is_daemon(local.pid) else None
+    return local.pid if boot == local.boot_id and _is_daemon(local.pid, local.start_token) else None
 
 
-def _is_daemon(pid: int) -> bool:
+def _is_daemon(pid: int, start_token: str) -> bool:
     if not 0 < pid < 1 << 31:
         return False
     try:
-        return b"shadowd" in Path(f"/proc/{pid}/cmdline").read_bytes()[:4096]
+        return _started(pid) == start_token if start_token else _is_called_shadowd(pid)
     except OSError:
         pass
     try:
@@ -187,3 +193,18 @@ def _is_daemon(pid: int) -> bool:
     except OSError:
         return False
     return False
+
+
+def _started(pid: int) -> str:
+    """Return the start of a process, empty for a zombie; raises OSError."""
+    with Path(f"/proc/{pid}/stat").open("rb") as file:
+        fields = file.read(_STAT_LIMIT).rpartition(b")")[2].split()
+    return fields[19].decode("ascii", "replace") if len(fields) > 19 and fields[0] not in _DEAD else ""
+
+
+def _is_called_shadowd(pid: int) -> bool:
+    """Tell whether it is the program, or Python that runs it as a program or a module; raises OSError."""
+    with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+        words = [os.fsdecode(word) for word in file.read(_CMDLINE_LIMIT).split(b"\0")[:4]]
+    names = [Path(word).name in {"shadowd", "sge_shadowd"} for word in words[:2]]
+    return any(names) or words[1:3] == ["-m", "shadowd"]

@@ -91,6 +91,8 @@ class HostRecord(NamedTuple):
     fenced: tuple[FenceRecord, ...] = ()
     gone: bool = False
     """The daemon that wrote it runs no more, as can be seen from here."""
+    start_token: str = ""
+    """With the pid it names the daemon's process for good; empty from releases that do not write it."""
 
 
 def read(path: Path) -> HostRecord | Unknown:
@@ -229,6 +231,7 @@ def _record(fields: _Fields) -> HostRecord:
         io_stuck=fields.optional_number("io_stuck"),
         durations=timing.numbers(),
         delay_applies=timing.text("delay_applies", 40),
+        start_token=fields.optional_text("start_token"),
         **_fence(fields),
     )
 

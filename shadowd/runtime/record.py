@@ -25,6 +25,8 @@ class Publisher:
     host: str
     version: str
     pid: int
+    start: str
+    """The start token of its process."""
     boot_id: str
     timing: Timing
     hints: Callable[[], tuple[int, tuple[str, ...]]] | None = None
@@ -49,6 +51,7 @@ def encode(
         "host": publisher.host,
         "version": publisher.version,
         "pid": publisher.pid,
+        "start_token": publisher.start,
         "boot_id": publisher.boot_id,
         "wall": round(wall, 3),
         "state": snapshot.state.value,

@@ -94,6 +94,7 @@ class Whole:
             host=host.name,
             version="simulated",
             pid=identity.pid,
+            start=identity.start_token,
             boot_id=identity.boot_id,
             timing=host.timing,
         )

@@ -13,7 +13,7 @@ from tests.console.handmade import HandMade, handmade
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[HandMade]:
     """Give a healthy cell of hand-made files, with a process in the place of this host's daemon."""
-    daemon = subprocess.Popen(["shadowd-stand-in", "60"], executable="/bin/sleep")
+    daemon = subprocess.Popen(["shadowd", "60"], executable="/bin/sleep")
     cell = handmade(tmp_path)
     cell.pid = daemon.pid
     cell.local("h2")

@@ -14,7 +14,7 @@ from tests.lab.processes import arguments, wait_for
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[HandMade]:
     """Give a healthy cell of hand-made files, with a process in the place of this host's daemon."""
-    daemon = subprocess.Popen(["shadowd-stand-in", "60"], executable="/bin/sleep")
+    daemon = subprocess.Popen(["shadowd", "60"], executable="/bin/sleep")
     # For a moment after Popen has returned, the kernel knows no words of the new program.
     wait_for(lambda: "shadowd" in arguments(daemon.pid), 10, "the stand-in has its name")
     cell = handmade(tmp_path)

@@ -51,13 +51,15 @@ def test_what_the_daemon_writes_is_what_is_read() -> None:
         lock=Lock(LockKind.ABSENT), pause=None, observed=Instant(49.0), attempts=2,
     )  # fmt: skip
     publisher = Publisher(
-        cell="c", kind="gridengine", host="h1", version="1", pid=7, boot_id="b", timing=Timing().derived()
-    )
+        cell="c", kind="gridengine", host="h1", version="1",
+        pid=7, start="99", boot_id="b", timing=Timing().derived(),
+    )  # fmt: skip
     data = encode(snapshot, publisher, now=Instant(50.0), wall=1000.0, io_stuck=Instant(45.0))
     found = records.parse(data, "h1.json")
     assert isinstance(found, HostRecord)
     assert (found.state, found.since, found.observed, found.io_stuck) == ("active", 990.0, 999.0, 995.0)
     assert found.timer == ("lease", None)
+    assert (found.pid, found.start_token, found.boot_id) == (7, "99", "b")
     assert found.refusals[0].detail == "pid 7"
     assert found.refusals[1].until == 1010.0
     assert found.beat is None

@@ -1,6 +1,7 @@
 """The projection and its verdicts, from files as several hosts leave them."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from shadowd.console.report import Report, as_json, report
 from shadowd.console.text import WIDTH, checks, status
 from shadowd.core.values import Epoch, Host, Problem, Unknown
 from tests.console.handmade import NOW, HandMade
+from tests.lab.processes import start_time
 
 LOCKED = {"reason": "locked", "text": "a lock lies in the spool", "detail": "", "until": None}
 SHUT_DOWN = {"reason": "shut_down", "text": "the last master was shut down", "detail": "", "until": None}
@@ -215,11 +217,26 @@ def test_what_a_daemon_meant_to_do_that_runs_no_more_is_no_plan(made: HandMade) 
 def test_a_daemon_that_does_not_run_is_critical(made: HandMade) -> None:
     """The local record's process must live and be a shadowd of this boot."""
     made.local("h2", boot_id="another")
-    assert verdicts(look(made)) == {"daemon": "CRITICAL", "shadows": "CRITICAL"}
+    dead = {"daemon": "CRITICAL", "shadows": "CRITICAL"}
+    assert verdicts(look(made)) == dead
     made.local("h2", pid=1)
-    assert verdicts(look(made)) == {"daemon": "CRITICAL", "shadows": "CRITICAL"}
+    assert verdicts(look(made)) == dead
+    made.local("h2", start_token=str(start_time(made.pid)))
+    assert verdicts(look(made)) == {}
+    made.local("h2", start_token=str(start_time(os.getpid())))
+    assert verdicts(look(made)) == dead, "the number came round"
     (made.runtime / "default@h2.state.json").unlink()
     assert verdicts(look(made)) == {"daemon": "CRITICAL"}
+
+
+def test_a_process_that_only_speaks_of_shadowd_is_no_daemon(made: HandMade) -> None:
+    """Anybody's, under the number that a record of an earlier release names: an editor with our log in it."""
+    argv = ["sh", "-c", "echo; read x", "shadowd"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        made.local("h2", pid=other.pid)
+        assert verdicts(look(made))["daemon"] == "CRITICAL"
 
 
 def test_a_daemon_that_says_nothing_any_more_is_critical(made: HandMade) -> None:

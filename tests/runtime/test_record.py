@@ -28,8 +28,9 @@ from shadowd.core.values import (
 from shadowd.runtime.record import FORMAT, Publisher, encode
 
 PUBLISHER = Publisher(
-    cell="prod", kind="gridengine", host="h1", version="1.0", pid=42, boot_id="b", timing=Timing().derived()
-)
+    cell="prod", kind="gridengine", host="h1", version="1.0",
+    pid=42, start="99", boot_id="b", timing=Timing().derived(),
+)  # fmt: skip
 UNREADABLE = Unknown(Problem.EMPTY, "heartbeat")
 
 
@@ -78,6 +79,7 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
         "host": "h1",
         "version": "1.0",
         "pid": 42,
+        "start_token": "99",
         "boot_id": "b",
         "wall": 5000.0,
         "state": "stale",
