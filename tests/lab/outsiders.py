@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,8 +45,12 @@ def crowd(
     uid: int = NOBODY,
     program: str = SLEEP,
     cwd: Path = Path("/"),
+    enter: Callable[[list[str | Path]], list[str]] = lambda argv: [*map(str, argv)],
 ) -> Iterator[list[int]]:
-    """Let so many processes of this user sleep with this environment; give their pids."""
+    """Let so many processes of this user sleep with this environment; give their pids.
+
+    ``enter``: makes of a command one that runs on a host of the lab.
+    """
     order = {
         "count": count,
         "environment": dict(environment),
@@ -55,7 +59,7 @@ def crowd(
         "cwd": str(cwd),
     }
     with subprocess.Popen(
-        [sys.executable, "-ISc", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        enter([sys.executable, "-ISc", _PARENT]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         try:
             assert parent.stdin is not None
