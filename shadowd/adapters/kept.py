@@ -5,24 +5,24 @@ touches the shared directory, which may hang (PROTOCOL rule 9). ``processrecord`
 that master's. Both lie in the runtime directory, count for one boot only, and prove nothing: a record that
 is missing, torn or of another boot is none, and the rules say what follows from none.
 
+A record has its space reserved and is rewritten in place (``slotfile``): a full runtime directory, and
+descriptors that are used up, must not make a lease look neglected.
+
 Refuses to judge whether a lease is over.
 """
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from shadowd.adapters.publish import replace_file
-from shadowd.adapters.reading import read_small
 from shadowd.adapters.records import MAX_EPOCH, parse_object
+from shadowd.adapters.slotfile import SlotFile
 from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 _FORMAT: Final = 1
-_LIMIT: Final = 16_384
 _LONGEST: Final = 10.0**9
 """Seconds; more is no time that any clock of a host will show."""
 
@@ -41,20 +41,30 @@ class Keeper:
 
     path: Path
     boot_id: str
+    _file: SlotFile = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_file", SlotFile(self.path))
+
+    def reserve(self) -> Unknown | None:
+        """Take the record's space from now until ``close``, so that no write needs any; None when done."""
+        return self._file.reserve()
+
+    def close(self) -> None:
+        """Let go of the file; the record stays."""
+        self._file.close()
 
     def write(self, fields: Mapping[str, Any] | None) -> Unknown | None:
         """Replace the record; None removes it."""
         if fields is None:
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True)
-            return None
+            return self._file.remove()
         record = {"format": _FORMAT, "boot_id": self.boot_id, **fields}
-        return replace_file(self.path, json.dumps(record).encode() + b"\n", 0o600)
+        return self._file.write(json.dumps(record).encode() + b"\n")
 
     def read(self) -> Mapping[str, Any]:
         """Return the record; empty where there is none of this boot."""
-        data = read_small(self.path, _LIMIT)
-        fields = None if isinstance(data, Unknown) else parse_object(data)
+        data = self._file.read()
+        fields = None if data is None else parse_object(data)
         ours = (
             fields is not None and fields.get("format") == _FORMAT and fields.get("boot_id") == self.boot_id
         )

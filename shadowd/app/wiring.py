@@ -6,6 +6,7 @@ puts together what was found and runs on the decision thread.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from shadowd import __version__
 from shadowd.adapters.claimlog import DirectoryClaimLog
@@ -25,8 +26,9 @@ from shadowd.app.prepared import Prepared
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
 from shadowd.core.policy import Policy
-from shadowd.core.values import KeptLease, Seconds
+from shadowd.core.values import KeptLease, Seconds, Unknown
 from shadowd.log.journal import CellJournal, SpoolLog
+from shadowd.log.setup import announce
 from shadowd.runtime.executor import Executor, Ports
 from shadowd.runtime.lanes import Lanes
 from shadowd.runtime.record import Publisher
@@ -73,13 +75,14 @@ def assemble(
         ClaimsAs(prepared.user, DirectoryClaimLog(files.paths.state, settings.name, host, clock.wall))
         for _ in range(2)  # the fence lists on a thread of its own
     )
+    processes = Keeper(prepared.stem.with_name(f"{prepared.stem.name}{PROCESSES}"), identity.boot_id)
     launcher = PairLauncher(
         settings.name,
         prepared.pair,
         prepared.environment,
         settings.launch.log_file or prepared.stem.with_name(f"{prepared.stem.name}.master.log"),
         lambda: ended(settings.name),
-        kept=Keeper(prepared.stem.with_name(f"{prepared.stem.name}{PROCESSES}"), identity.boot_id),
+        kept=processes,
         resident=files.resident,
         users=prepared.users,
         secret_of=identity.secrets.of,
@@ -105,6 +108,7 @@ def assemble(
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
     outlet = CellOutlet(prepared, lease, leased)
+    submit(lambda: outlet.reserve(lease, processes))
     spool = SpoolLog(
         files.paths.lock.parent / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
         lambda flush: runner.in_background(lambda: _as(prepared.user, flush)),
@@ -136,26 +140,35 @@ def assemble(
     def close() -> None:
         launcher.close()
         prepared.close()
+        lease.close()
+        processes.close()
 
     return Assembled(prepared, runner, close)
 
 
 class CellOutlet:
-    """Where a cell's records go; a record that cannot be written is missed by people only."""
+    """Where a cell's records go. One that cannot be written is an alarm, said once until it can."""
 
     def __init__(self, prepared: Prepared, lease: Keeper, leased: Callable[[], None]) -> None:
         """``leased``: hears of each lease that is kept."""
         stem, beats_itself = prepared.stem, prepared.settings.kind == "gridengine"
+        self._cell = prepared.settings.name
         self._lease = lease
         self._leased = leased
         self._beats = BeatPlace(prepared.files.paths.beat, prepared.user) if beats_itself else None
         self._user = prepared.user
         self._local = stem.with_name(f"{stem.name}.state.json")
         self._shared = prepared.files.paths.state / "hosts" / f"{prepared.host}.json"
+        self._told: set[Path] = set()
+
+    def reserve(self, *keepers: Keeper) -> None:
+        """Take the space of the records that a master's life hangs on."""
+        for keeper in keepers:
+            self._tell(keeper.path, keeper.reserve())
 
     def write_local(self, record: bytes) -> None:
         """Replace the local state file."""
-        replace_file(self._local, record)
+        self._tell(self._local, replace_file(self._local, record))
 
     def write_shared(self, record: bytes) -> None:
         """Replace ``hosts/<host>.json`` as the cell's user."""
@@ -163,10 +176,24 @@ class CellOutlet:
         replace_file(self._shared, record)
 
     def keep_lease(self, kept: KeptLease | None) -> None:
-        """Replace the lease record of this host."""
-        write_lease(self._lease, kept, self._beats)
-        if kept is not None:
+        """Replace the lease record of this host.
+
+        A record that cannot be renewed is taken away: the enforcer must not end a healthy master for it. The
+        next daemon puts a master without a record on trial (PROTOCOL rule 9).
+        """
+        problem = write_lease(self._lease, kept, self._beats)
+        self._tell(self._lease.path, problem)
+        if problem is not None:
+            write_lease(self._lease, None)
+        elif kept is not None:
             self._leased()
+
+    def _tell(self, path: Path, problem: Unknown | None) -> None:
+        if problem is None:
+            self._told.discard(path)
+        elif path not in self._told:
+            self._told.add(path)
+            announce("runtime.unwritable", cell=self._cell, detail=f"{path}: {problem.detail}")
 
 
 def _policy(prepared: Prepared, machine_id: str) -> Policy:

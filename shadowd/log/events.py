@@ -86,6 +86,11 @@ EVENTS: dict[str, EventName] = {
         ("enforcer.missing", _WARNING, "Nobody would enforce the leases of this daemon, should it die."),
         ("hints.unavailable", _INFO, "No hints from other hosts; notices are listed regularly anyway."),
         ("log.unwritable", _WARNING, "A log file cannot be written; its lines go to the other places only."),
+        (
+            "runtime.unwritable",
+            _ALARM,
+            "A record in the runtime directory cannot be written; the master here is left alone.",
+        ),
         ("library.message", _WARNING, "A library in use had something to say."),
     )
 }

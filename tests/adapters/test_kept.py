@@ -72,6 +72,17 @@ def test_a_user_that_is_none_makes_it_no_place(keeper: Keeper, user: object) -> 
     assert read_place(keeper) is None
 
 
+def test_a_record_of_the_release_before_counts(keeper: Keeper) -> None:
+    """An upgrade while a master runs: the old daemon kept its lease as one JSON object."""
+    write_lease(keeper, LEASE)
+    fields = keeper.read()
+    keeper.path.unlink()
+    keeper.path.write_text(json.dumps(fields) + "\n")
+    assert read_lease(keeper) == LEASE
+    assert write_lease(keeper, replace(LEASE, planned=True)) is None
+    assert read_lease(keeper) == replace(LEASE, planned=True)
+
+
 def test_a_record_of_another_boot_is_none(keeper: Keeper) -> None:
     """Its instants and its pids mean nothing any more."""
     write_lease(keeper, LEASE)
@@ -96,7 +107,7 @@ def test_a_record_of_another_boot_is_none(keeper: Keeper) -> None:
 def test_a_lease_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, object]) -> None:
     """A record that somebody edited is no proof of a lease."""
     write_lease(keeper, LEASE)
-    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
+    keeper.write({**keeper.read(), **changes})
     assert read_lease(keeper) is None
 
 

@@ -1,6 +1,5 @@
 """The processes of an epoch as they are kept for the next daemon of this host."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def test_a_master_that_the_release_before_adopted_is_known(keeper: Keeper) -> No
 def test_a_record_that_makes_no_sense_is_none(keeper: Keeper, changes: dict[str, object]) -> None:
     """No process is touched for it."""
     write_processes(keeper, KEPT)
-    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
+    keeper.write({**keeper.read(), **changes})
     assert read_processes(keeper) is None
 
 
@@ -83,7 +82,7 @@ def test_a_process_that_makes_no_sense_is_nobody(keeper: Keeper, process: object
     """Nor do the ids of users that are none."""
     write_processes(keeper, KEPT)
     changes = {"processes": [process], "users": [-1, 2**32, "0", True, 5]}
-    keeper.path.write_text(json.dumps(json.loads(keeper.path.read_text()) | changes))
+    keeper.write({**keeper.read(), **changes})
     assert read_processes(keeper) == replace(KEPT, users=(5,), processes=())
 
 
