@@ -45,7 +45,7 @@ _REFRESHED = 3.5
 """Seconds; a server refreshes the lock every 3 s (TORQUE.md, "Later releases")."""
 
 # Few imports, for what runs here delays the start of a server.
-# ruff: noqa: PTH104, PTH108, PTH116, PTH123
+# ruff: noqa: PTH104, PTH108, PTH116
 
 
 class HeldError(Exception):
@@ -130,11 +130,11 @@ def take_name(lock: str, old: int, state: str, record: "dict[str, object]") -> i
 def is_ours(held: int, state: str, *, ended: bool = False) -> bool:
     """Tell whether the file is that of a server of ours; of an epoch that nobody closed, unless ``ended``."""
     try:
-        with open(f"{state}/server.session", encoding="ascii") as file:
+        with open(f"{state}/server.session", encoding="ascii", opener=_without_waiting) as file:
             record = json.loads(file.read(_LIMIT))
         epoch, nonce = int(record["epoch"]), str(record["nonce"])
         inodes, contents = set(record["inodes"]), set(record["contents"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False
     closed = not ended and any(
         is_outcome(f"{state}/notices/{epoch:010}.{kind}.json", nonce) for kind in _OUTCOMES
@@ -145,11 +145,16 @@ def is_ours(held: int, state: str, *, ended: bool = False) -> bool:
 def is_outcome(notice: str, nonce: str) -> bool:
     """Tell whether the notice is a record of this claim: a file that is none closes nothing."""
     try:
-        with open(notice, encoding="ascii") as file:
+        with open(notice, encoding="ascii", opener=_without_waiting) as file:
             record = json.loads(file.read(_MAX_NOTICE))
         return bool(record.get("nonce", nonce) == nonce)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file that may be a FIFO by now."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def is_named(lock: str, held: int) -> bool:
@@ -181,7 +186,7 @@ def write_record(
     contents = [f"{record['session']}", before] if before else [f"{record['session']}"]
     record = {**record, "inodes": [os.fstat(file).st_ino for file in files], "contents": contents}
     private = f"{state}/.server.session.{record['host']}.{os.getpid()}"
-    new = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    new = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         os.write(new, json.dumps(record).encode() + b"\n")
         os.fsync(new)

@@ -26,7 +26,7 @@ from shadowd.adapters import marks, procfs, user
 from shadowd.adapters.claimnames import notice_name
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
-from shadowd.adapters.records import MAX_EPOCH, MAX_RECORD, parse_object
+from shadowd.adapters.records import MAX_EPOCH, MAX_NAME, MAX_RECORD, parse_object
 from shadowd.core.values import OUTCOMES, Epoch, Problem, ServerLock, Unknown
 
 FCNTL, LEASE = "fcntl", "lease"
@@ -120,7 +120,7 @@ class ServerLockFile:
                 "host": str(host),
                 "inodes": [*inodes],
                 "contents": [_, *_] as contents,
-            } if 1 <= epoch <= MAX_EPOCH:
+            } if epoch is not True and 1 <= epoch <= MAX_EPOCH and _are_words(nonce, host, *contents):
                 numbers = tuple(one for one in inodes if isinstance(one, int))
                 return Session(Epoch(epoch), nonce, host, numbers, tuple(map(str, contents)))
         return None
@@ -168,6 +168,14 @@ def _is_held(descriptor: int) -> bool:
     asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind: int = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
     return kind != fcntl.F_UNLCK
+
+
+def _are_words(*values: object) -> bool:
+    """Tell whether these are words that a daemon may have written: printable ASCII, and not too long."""
+    return all(
+        isinstance(value, str) and len(value) <= MAX_NAME and value.isascii() and value.isprintable()
+        for value in values
+    )
 
 
 def word(data: bytes) -> str:

@@ -57,10 +57,13 @@ class Daemon:
     """
 
     def __init__(self, load: Callable[[], Loaded], environ: Mapping[str, str], *, silent: bool) -> None:
-        self._load_settings = load
+        def trusted() -> Loaded:
+            return load().trusted(os.geteuid())
+
+        self._load_settings = trusted
         self._environ = environ
         self._silent = silent
-        self._loaded = loaded = load()
+        self._loaded = loaded = self._load_settings()
         self._logs: Logs = logs_for(loaded.settings.log, environ, silent=silent)
         self._waker = EventWaker()
         self._service = ServiceManager(environ)
@@ -162,13 +165,12 @@ class Daemon:
 
     def _answer(self, request: dict[str, Any], who: str) -> dict[str, Any]:
         """Answer a verb; called on the control server's thread."""
-        name = str(request.get("cell", ""))[:100]
-        if request.get("do") not in {"takeover", "migrate"}:
+        do, name, by = (_word(request.get(key, "")) for key in ("do", "cell", "by"))
+        if do not in {"takeover", "migrate"}:
             return {"error": "this daemon does not know what is asked; is it of another version?"}
         if not self._cells.serves(name):
             return {"error": f"this daemon does not serve a cell {name!r}"}
-        by = str(request.get("by", ""))[:100]
-        asked = TakeoverAsked(f"{by} ({who})", migrate=request["do"] == "migrate")
+        asked = TakeoverAsked(f"{by} ({who})", migrate=do == "migrate")
         self._loop.post(lambda: self._cells.feed(name, asked))
         return {"done": "asked"}
 
@@ -231,6 +233,12 @@ class Daemon:
             self._hardware.close()
         self._logs.close()
         os._exit(0)
+
+
+def _word(value: object) -> str:
+    """Return a word of a request, fit for a log and a terminal; empty for what is no text."""
+    text = value if isinstance(value, str) else ""
+    return "".join(char if char.isprintable() else "?" for char in text[:100])
 
 
 def hardware_of(settings: Settings) -> HardwareWatchdog | None:

@@ -75,13 +75,17 @@ class Explainer:
         told = [
             each for each in found if not (each["type"] == "missing" and tuple(each["loc"][:2]) in unserved)
         ]
-        return [self._problem(each) for each in sorted(told, key=lambda each: self._line(each["loc"]))]
+        told.sort(key=lambda each: self._line(each["loc"]))
+        # Who is only counted is not asked what it may have meant: a wrong file has thousands.
+        return [self._problem(each, brief=index >= MOST) for index, each in enumerate(told)]
 
     def _line(self, path: KeyPath) -> int:
         return line_of(path, self.lines) or 0
 
-    def _problem(self, each: Mapping[str, Any]) -> ConfigError:
+    def _problem(self, each: Mapping[str, Any], *, brief: bool) -> ConfigError:
         path: KeyPath = tuple(each["loc"])
+        if brief:
+            return ConfigError(self.subject(path), str(each["msg"]))
         match each["type"]:
             case "extra_forbidden":
                 return ConfigError(self.subject(path), "unknown key", suggestion(path))

@@ -41,9 +41,21 @@ class Loaded:
             return self.source.at(line_of(path, self.lines))
         return DERIVED if path[-1] in DERIVED_DURATIONS else DEFAULT
 
+    def trusted(self, uid: int) -> "Loaded":
+        """Return this configuration; raises ConfigError where a daemon of root must not obey it.
+
+        It names commands that are run with the daemon's rights; so whoever may change it has these.
+        """
+        if uid == 0 and self.source.others_write:
+            reason, _, remedy = self.source.others_write.partition("; ")
+            subject, _, reason = reason.rpartition(": ")
+            more = "it names commands that root would run"
+            raise ConfigError(subject, f"{reason}, and {more}", f"{remedy} {subject}")
+        return self
+
     def warnings(self) -> tuple[str, ...]:
         """Return what is allowed and yet worth a word, each with its subject."""
-        own = (f"{self.source.path}: everybody may write this file; chmod o-w",)
+        own = (self.source.others_write,)
         told = (
             f"{self.source.path}: everybody may read this file and its [cell.fence.options] {secret}; "
             "chmod o-r, or let password_script print it"
@@ -52,7 +64,7 @@ class Loaded:
             if self.source.read_by_all
         )
         return (
-            (own if self.source.open_to_all else ())
+            (own if self.source.others_write else ())
             + tuple(told)
             + tuple(
                 f"cell {cell.name}: {warning}" for cell in self.settings.cells for warning in cell.warnings()

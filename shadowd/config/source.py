@@ -31,8 +31,8 @@ class Source(NamedTuple):
     path: Path | None
     text: str
     document: dict[str, Any]
-    open_to_all: bool
-    """Everybody on this host may write the file, and it names programs that run as root."""
+    others_write: str = ""
+    """Who else may change the file, which names programs that run as the daemon, and the remedy; or empty."""
     read_by_all: bool = False
     """Everybody on this host may read it, and it may hold the password of a fence."""
 
@@ -42,7 +42,7 @@ class Source(NamedTuple):
         return f"{name}:{line}" if self.path and line else name
 
 
-NO_FILE = Source(None, "", {}, open_to_all=False)
+NO_FILE = Source(None, "", {})
 
 
 def find(path: Path | None, environ: Mapping[str, str], system: Path = SYSTEM_FILE) -> Path | None:
@@ -67,7 +67,7 @@ def read(path: Path | None) -> Source:
     """Read and parse a file; None gives the empty document."""
     if path is None:
         return NO_FILE
-    raw, mode = _bytes(path)
+    raw, status = _bytes(path)
     text = _decode(path, raw)
     found = hazard(text)
     if found is not None:
@@ -76,13 +76,36 @@ def read(path: Path | None) -> Source:
         path,
         text,
         _parse(path, text),
-        open_to_all=bool(mode & stat.S_IWOTH),
-        read_by_all=bool(mode & stat.S_IROTH),
+        others_write=_others(path, status),
+        read_by_all=bool(status.st_mode & stat.S_IROTH),
     )
 
 
-def _bytes(path: Path) -> tuple[bytes, int]:
-    """Return content and mode of a regular file of bounded size; never waits for a writer."""
+def _others(path: Path, status: os.stat_result) -> str:
+    """Say who else may change this file or put another in its place, by owner and mode."""
+    found = [(path, status)]
+    for directory in dict.fromkeys((path.parent, path.resolve().parent)):
+        try:
+            found.append((directory, directory.stat()))
+        except OSError:  # gone, or not ours to see: then whoever asks next is told so
+            continue
+    for place, seen in found:
+        if seen.st_uid not in {0, os.geteuid()}:
+            return f"{place}: belongs to uid {seen.st_uid}, who may change it; chown root"
+        sticky = stat.S_ISDIR(seen.st_mode) and seen.st_mode & stat.S_ISVTX
+        if seen.st_mode & stat.S_IWOTH and not sticky:
+            return f"{place}: everybody may write this {_kind(seen)}; chmod o-w"
+        if seen.st_mode & stat.S_IWGRP and seen.st_gid not in {0, os.getegid()} and not sticky:
+            return f"{place}: group {seen.st_gid} may write this {_kind(seen)}; chmod g-w"
+    return ""
+
+
+def _kind(status: os.stat_result) -> str:
+    return "directory" if stat.S_ISDIR(status.st_mode) else "file"
+
+
+def _bytes(path: Path) -> tuple[bytes, os.stat_result]:
+    """Return content and status of a regular file of bounded size; never waits for a writer."""
     remedy = "name the file with --config FILE or SHADOWD_CONFIG"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -105,7 +128,7 @@ def _bytes(path: Path) -> tuple[bytes, int]:
         os.close(fd)
     if len(content) > LARGEST:
         raise ConfigError(str(path), f"is larger than {LARGEST} bytes", "is it the right file?")
-    return content, status.st_mode
+    return content, status
 
 
 def _decode(path: Path, raw: bytes) -> str:

@@ -104,30 +104,35 @@ def test_what_is_no_object_is_told_so(daemon: Daemon) -> None:
     assert daemon.asked == []
 
 
-def test_a_client_that_stalls_delays_only_for_a_moment(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Silent, or with a byte now and then: its time is bounded, and the next client is served."""
+@pytest.mark.timeout(60)
+def test_clients_that_stall_delay_nobody(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silent or with half a line, and more of them than are served at once: the next verb is answered."""
+    monkeypatch.setattr(control, "_PATIENCE", 3600)
+    with contextlib.ExitStack() as stack:
+        for number in range(3 * control._MOST_CLIENTS):
+            stalled = stack.enter_context(socket.socket(socket.AF_UNIX))
+            stalled.connect(str(daemon.path))
+            stalled.sendall(b"{" * (number % 3))
+        assert ask(daemon.path, {"do": "x"}) == {"done": "asked"}
+
+
+@pytest.mark.timeout(60)
+def test_a_client_that_stalls_is_let_go(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is closed at its deadline, although nothing else happens."""
     monkeypatch.setattr(control, "_PATIENCE", 0.3)
-    with socket.socket(socket.AF_UNIX) as stalled, socket.socket(socket.AF_UNIX) as dribbling:
+    with socket.socket(socket.AF_UNIX) as stalled:
         stalled.connect(str(daemon.path))
-        dribbling.connect(str(daemon.path))
-        stop = threading.Event()
+        stalled.settimeout(30)
+        assert stalled.recv(1) == b""
 
-        def dribble() -> None:
-            while not stop.wait(0.1):
-                try:
-                    dribbling.sendall(b" ")
-                except OSError:
-                    return
 
-        thread = threading.Thread(target=dribble)
-        thread.start()
-        try:
-            assert raw(daemon.path, b"{}\n") == b'{"done": "asked"}\n'
-        finally:
-            stop.set()
-            thread.join(10)
+def test_an_answer_that_fails_is_told_and_the_next_is_served(daemon: Daemon) -> None:
+    """A request that the daemon trips over is no end of its thread."""
+    daemon.reply = {"unserialisable": object()}
+    with pytest.raises(ControlError):
+        ask(daemon.path, {"do": []})
+    daemon.reply = {"done": "asked"}
+    assert ask(daemon.path, {"do": "x"}) == {"done": "asked"}
 
 
 def test_a_daemon_that_says_nonsense_is_reported(tmp_path: Path) -> None:

@@ -255,7 +255,19 @@ def test_what_cannot_be_written_is_told(bench: Bench, method: str) -> None:
     assert "No such file" in err
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"epoch": 1, "inodes": 3, "contents": []}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"epoch": 1, "inodes": 3, "contents": []}',
+        '{"epoch": 1e999, "inodes": [], "contents": []}',
+        "\xff",
+        "[" * 4000,
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
 def test_a_record_that_is_none_excuses_nobody(bench: Bench, text: str) -> None:
     """Whatever lies there."""
     bench.server("fcntl")

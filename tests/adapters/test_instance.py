@@ -107,6 +107,32 @@ def test_what_is_no_lock_file_is_an_error_with_its_name(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_it_is_readable_by_nobody_else(tmp_path: Path) -> None:
+    """Who may open a file may lock it: one that an earlier release left open to all is closed."""
+    path = tmp_path / "cell@host.lock"
+    path.touch()
+    path.chmod(0o666)
+    os.close(lock_instance(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_strangers_file_and_a_second_name_are_refused(tmp_path: Path) -> None:
+    """Its owner could change what it says, or what else it is."""
+    path = tmp_path / "cell@host.lock"
+    path.touch()
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigError, match="belongs to uid 65534"):
+        lock_instance(path)
+    path.unlink()
+    other = tmp_path / "precious"
+    other.touch()
+    path.hardlink_to(other)
+    with pytest.raises(ConfigError, match="has a second name"):
+        lock_instance(path)
+    assert other.read_bytes() == b""
+
+
 def test_a_missing_directory_is_an_error_and_keeps_nothing_open(tmp_path: Path) -> None:
     """Without its directory there is no lock; no descriptor is left."""
     path = tmp_path / "missing" / "cell@host.lock"
@@ -122,6 +148,46 @@ def test_the_runtime_directory_is_made_with_all_above_it(tmp_path: Path) -> None
     ensure_directory(path)
     ensure_directory(path)
     assert path.is_dir()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o707])
+def test_a_runtime_directory_that_everybody_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """Anybody could put a link where the daemon's files will be."""
+    path = tmp_path / "run"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="others may write it") as refused:
+        ensure_directory(path)
+    assert "chmod go-w" in refused.value.remedy
+
+
+def test_below_a_public_directory_it_is_ours_alone(tmp_path: Path) -> None:
+    """As /tmp/shadowd-UID: made with 0700, and whatever else lies there is refused with a remedy."""
+    public = tmp_path / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    ensure_directory(public / "ours")
+    assert (public / "ours").stat().st_mode & 0o777 == 0o700
+    ensure_directory(public / "ours")
+    (public / "ours").chmod(0o755)
+    with pytest.raises(ConfigError, match="others may enter it") as refused:
+        ensure_directory(public / "ours")
+    assert "chmod 0700" in refused.value.remedy
+    (tmp_path / "elsewhere").mkdir(0o700)
+    (public / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="is not a directory"):
+        ensure_directory(public / "link")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_strangers_runtime_directory_is_refused(tmp_path: Path) -> None:
+    """Made before us, by somebody who knew our uid."""
+    path = tmp_path / "run"
+    path.mkdir(0o755)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigError, match="belongs to uid 65534") as refused:
+        ensure_directory(path)
+    assert "runtime_dir" in refused.value.remedy
 
 
 def test_a_file_in_the_place_of_the_runtime_directory_is_an_error(tmp_path: Path) -> None:

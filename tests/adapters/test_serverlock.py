@@ -173,6 +173,39 @@ def test_a_record_that_does_not_fit(priv: Place, changes: dict[str, Any]) -> Non
     assert seen(priv.file("fcntl")) is HELD
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nonce": "\ud800"},
+        {"contents": ["7", "\udcff\ud800"]},
+        {"contents": ["7", 7]},
+        {"nonce": "x" * 1000},
+        {"host": "a\x1b[2J"},
+    ],
+    ids=ascii,
+)
+def test_a_record_that_nobody_of_ours_wrote_is_none(priv: Place, changes: dict[str, Any]) -> None:
+    """Half a character, a word that is none, a terminal's sequence: no traceback, and nobody's server."""
+    priv.lock.write_text("7\n")
+    priv.record(**changes)
+    priv.hold()
+    assert priv.file("fcntl").session() is None
+    assert seen(priv.file("fcntl")) is HELD
+
+
+def test_a_record_that_is_nested_deep_is_none(priv: Place) -> None:
+    """Deeper than the interpreter's stack, in as many bytes as are read."""
+    priv.lock.write_text("7\n")
+    priv.record(contents=["7", "deep"])
+    record = priv.paths.state / "server.session"
+    for depth in (300, 1000, 1900):
+        text = json.dumps({**json.loads(record.read_text()), "contents": ["7", "deep"]})
+        record.write_text(text.replace('"deep"', "[" * depth + "]" * depth))
+        assert priv.file("fcntl").session() is None
+        assert seen(priv.file("lease")) is NAMED
+        record.write_text(text)
+
+
 @pytest.mark.parametrize("outcome", ["died", "stopped", "failed", "stepped_down"])
 def test_a_closed_epoch_holds_nothing(priv: Place, outcome: str) -> None:
     """Whoever holds it now is another, whatever its session number."""

@@ -127,11 +127,35 @@ def test_text_that_is_made_to_cost_is_refused(tmp_path: Path, text: str) -> None
     refused(file)
 
 
-def test_a_file_that_everybody_may_write_is_noted(tmp_path: Path) -> None:
-    """It names programs that run as root, so the mode is worth a word."""
-    file = tmp_path / "x.toml"
-    file.touch()
-    file.chmod(0o644)
-    assert not read(file).open_to_all
+def test_whoever_else_may_change_the_file_is_noted(tmp_path: Path) -> None:
+    """It names programs that the daemon runs: owner and mode count, of the file and of its directories."""
+    place = tmp_path / "etc"
+    place.mkdir(0o755)
+    file = place / "x.toml"
+    file.touch(0o644)
+    assert read(file).others_write == ""
     file.chmod(0o666)
-    assert read(file).open_to_all
+    assert read(file).others_write == f"{file}: everybody may write this file; chmod o-w"
+    file.chmod(0o644)
+    place.chmod(0o777)
+    assert read(file).others_write == f"{place}: everybody may write this directory; chmod o-w"
+    place.chmod(0o1777)
+    assert read(file).others_write == ""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "open/y.toml").touch(0o644)
+    (place / "link.toml").symlink_to(tmp_path / "open/y.toml")
+    assert read(place / "link.toml").others_write.startswith(f"{tmp_path}/open: everybody may write")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_or_group_is_noted(tmp_path: Path) -> None:
+    """Its owner can change it at any time, and so can who may write its group's files."""
+    file = tmp_path / "x.toml"
+    file.touch(0o644)
+    os.chown(file, 65534, -1)
+    assert read(file).others_write == f"{file}: belongs to uid 65534, who may change it; chown root"
+    os.chown(file, 0, 65534)
+    assert read(file).others_write == ""
+    file.chmod(0o664)
+    assert read(file).others_write == f"{file}: group 65534 may write this file; chmod g-w"

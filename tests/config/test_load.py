@@ -1,11 +1,13 @@
 """From a file to settings, or to every mistake in it with line, key, reason and remedy."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from shadowd.config import suggest
 from shadowd.config.explain import MOST, ManyProblemsError, each_of
 from shadowd.config.load import examine, load
 from shadowd.config.models import DURATIONS, CellSettings
@@ -237,11 +239,48 @@ def test_doubtful_relations_are_warnings(tmp_path: Path, text: str, rule: str) -
     assert any("cell default: " in warning and rule in warning for warning in loaded.warnings())
 
 
+class CountingCall:
+    """A function that counts how often it is called."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+        self.calls = 0
+
+    def __call__(self, *args: object, **more: object) -> object:
+        """Count, and pass it on."""
+        self.calls += 1
+        return self._function(*args, **more)
+
+
 def test_a_file_that_everybody_may_write_is_a_warning(tmp_path: Path) -> None:
     """The warning names the file and the remedy."""
     file = write(tmp_path, CELL)
     file.chmod(0o666)
-    assert examine(file, {}).warnings() == (f"{file}: everybody may write this file; chmod o-w",)
+    loaded = examine(file, {})
+    assert loaded.warnings() == (f"{file}: everybody may write this file; chmod o-w",)
+    assert loaded.trusted(1000) is loaded
+
+
+def test_a_file_that_everybody_may_write_is_refused_by_root(tmp_path: Path) -> None:
+    """It names commands that root would run."""
+    file = write(tmp_path, CELL)
+    assert examine(file, {}).trusted(0)
+    file.chmod(0o666)
+    with pytest.raises(ConfigError, match="everybody may write this file, and it names commands") as refused:
+        examine(file, {}).trusted(0)
+    assert (refused.value.subject, refused.value.remedy) == (str(file), f"chmod o-w {file}")
+
+
+@pytest.mark.timeout(60)
+def test_a_file_of_unknown_keys_is_refused_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each of them may have meant is asked for those only that are told."""
+    keys = "".join(f"k{number}=1\n" for number in range(80_000))
+    asked = CountingCall(suggest.get_close_matches)
+    monkeypatch.setattr(suggest, "get_close_matches", asked)
+    with pytest.raises(ConfigError, match="80000 problems") as refused:
+        examine(write(tmp_path, keys + CELL), {})
+    assert len(str(refused.value).splitlines()) < 100
+    assert asked.calls <= MOST
 
 
 def test_two_cells_of_one_directory_are_refused(tmp_path: Path) -> None:
