@@ -46,7 +46,13 @@ def daemonize() -> Callable[[int, str], None]:
         os._exit(0)
     os.chdir("/")
 
+    said = False
+
     def say(status: int, message: str = "") -> None:
+        nonlocal said
+        if said:
+            return  # it is the daemon's log that tells of what comes after its start
+        said = True
         _leave_terminal()
         with contextlib.suppress(OSError):  # nobody waits for it any more
             os.write(writer, bytes([status]) + message.encode("utf-8", "replace")[:_LONGEST])

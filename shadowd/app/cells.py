@@ -22,7 +22,7 @@ from shadowd.adapters.wakeup import Watches
 from shadowd.app.gridengine import write_pid_file
 from shadowd.app.leases import KeptLeases, cells_with_leases
 from shadowd.app.prepared import Prepared
-from shadowd.app.wiring import Assembled, assemble, prepare
+from shadowd.app.wiring import Assembled, assemble, attempt, unserved
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.events import Event, Woken
 from shadowd.errors import AlreadyRunningError, CellError, ShadowdError
@@ -165,7 +165,7 @@ class Cells:
         settings = self.settings
 
         def look() -> None:
-            answer = _try(settings, slot.settings, self.environ)
+            answer = attempt(settings, slot.settings, self.environ)
             self.loop.post(lambda: self._take(slot, answer), slot.settings.name)
 
         self.submit(look)
@@ -199,11 +199,11 @@ class Cells:
             return
         slot.looking = False
         try:
-            if isinstance(answer, ShadowdError):
-                raise answer
-            slot.lock = lock_instance(answer.stem.with_name(f"{answer.stem.name}.lock"))
-            slot.assembled = self._assemble(answer)
-        except ShadowdError as problem:
+            prepared = _prepared(answer)
+            slot.lock = lock_instance(prepared.stem.with_name(f"{prepared.stem.name}.lock"))
+            slot.assembled = self._assemble(prepared)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other cells go on
+            problem = error if isinstance(error, ShadowdError) else unserved(slot.settings, error)
             _unlock(slot)
             self._disable(slot, problem)
             if self._waits(slot):
@@ -285,16 +285,13 @@ def _problem(slot: _Slot) -> ShadowdError:
     return slot.problem or silent
 
 
+def _prepared(answer: Prepared | ShadowdError) -> Prepared:
+    if isinstance(answer, ShadowdError):
+        raise answer
+    return answer
+
+
 def _unlock(slot: _Slot) -> None:
     if slot.lock is not None:
         os.close(slot.lock)
         slot.lock = None
-
-
-def _try(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared | ShadowdError:
-    try:
-        return prepare(settings, cell, environ)
-    except ShadowdError as error:
-        return error
-    except OSError as error:
-        return CellError(str(cell.place), f"cannot be read: {error}", "is it mounted?")

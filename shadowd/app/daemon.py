@@ -38,6 +38,11 @@ _FIRST_LOOK = 20.0
 """Seconds that the start waits for the cells' files; a cell that is slower is served when it answers."""
 _HARDWARE_LIMIT = 10
 """Seconds: the decision loop may sleep for half of that."""
+_KEPT_WORKERS = 8
+"""Threads for requests that are there from the beginning: enough for a cell with a master."""
+_TOLD_FOR = 60.0
+"""Seconds until the same trouble is told again."""
+_MOST_TROUBLES = 100
 _STYLES = {"console": Style.CONSOLE, "json": Style.JSON, "journald": Style.JOURNAL}
 _LEVELS = {
     "debug": Level.INFO,
@@ -68,8 +73,15 @@ class Daemon:
         self._waker = EventWaker()
         self._service = ServiceManager(environ)
         self._clock = clock = SystemClock()
-        self._loop = Loop(clock, self._waker, alive=self._alive, longest=self._service.ping_every)
-        self._workers = Workers()
+        self._troubles: dict[str, float] = {}
+        self._loop = Loop(
+            clock,
+            self._waker,
+            alive=self._alive,
+            longest=self._service.ping_every,
+            failed=lambda error: self._trouble(f"{type(error).__name__}: {error}"),
+        )
+        self._workers = Workers(kept=_KEPT_WORKERS, failed=self._trouble)
         self._enforcement = Enforcement(clock, self._loop.post, silent=silent)
         self._cells = Cells(
             loop=self._loop,
@@ -107,8 +119,18 @@ class Daemon:
         self._loop.run()
         self._leave()
 
+    def _trouble(self, detail: str) -> None:
+        """Say what failed, and not each second; any thread may call this."""
+        now = time.monotonic()
+        if now >= self._troubles.get(detail, 0.0):
+            if len(self._troubles) >= _MOST_TROUBLES:
+                self._troubles.clear()
+            self._troubles[detail] = now + _TOLD_FOR
+            announce("daemon.trouble", detail=detail[:500])
+
     def _alive(self) -> None:
         """Tell whoever watches the decision loop that it took a turn."""
+        self._workers.catch_up()
         self._service.alive()
         if self._hardware is not None:
             ends = [runner.answers_until for runner in self._loop.runners.values()]

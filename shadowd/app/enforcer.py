@@ -29,6 +29,7 @@ from shadowd.app.standin import StandIn
 from shadowd.core.values import Seconds
 from shadowd.log.setup import set_up
 
+_REST = 1.0
 _IDLE = 2
 """Looks without a lease after which there is nothing to do here."""
 
@@ -99,7 +100,11 @@ def main(words: Sequence[str]) -> None:
     set_up(file=Path(orders.log) if orders.log else None)
     dismissed = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: dismissed.set())
-    stand_by(orders, SystemClock(), dismissed)
+    while True:
+        try:
+            return stand_by(orders, SystemClock(), dismissed)
+        except (OSError, RuntimeError, MemoryError):  # used up; leases are enforced all the same
+            time.sleep(_REST)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,10 @@ class _Ward:
             self.answer = BeatReading(value, issued, clock.now())
             self.reading = False
 
-        threading.Thread(target=work, name="shadowd-beat", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="shadowd-beat", daemon=True).start()
+        except (RuntimeError, MemoryError):  # none left: at the next look
+            self.reading = False
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
 from shadowd.core.policy import Policy
 from shadowd.core.values import KeptLease, Seconds, Unknown
+from shadowd.errors import CellError, ShadowdError
 from shadowd.log.journal import CellJournal, SpoolLog
 from shadowd.log.setup import announce
 from shadowd.runtime.executor import Executor, Ports
@@ -53,6 +54,24 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     if cell.kind == "torque":
         return torque.prepare(settings, cell, environ)
     return gridengine.prepare(settings, cell, environ)
+
+
+def attempt(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared | ShadowdError:
+    """Look at the cell's files; return what they gave, or why the cell cannot be served now."""
+    try:
+        return prepare(settings, cell, environ)
+    except ShadowdError as error:
+        return error
+    except OSError as error:
+        return CellError(str(cell.place), f"cannot be read: {error}", "is it mounted?")
+    except Exception as error:  # noqa: BLE001 - no thread, no memory, a bug: it is tried again
+        return unserved(cell, error)
+
+
+def unserved(cell: CellSettings, error: Exception) -> CellError:
+    """Return what to say of a cell for which the daemon lacks what it needs."""
+    reason = f"cannot be served now: {type(error).__name__}: {error}"
+    return CellError(str(cell.place), reason, "are threads, memory or descriptors used up?")
 
 
 def assemble(

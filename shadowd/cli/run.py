@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shadowd.config.load import Loaded
 
+_BROKEN = 70  # EX_SOFTWARE
 _EXAMPLE = """\
 examples:
   $ SGE_ROOT=/opt/sge shadowd run     one cell, described by the environment
@@ -76,7 +77,31 @@ def serve(
         status, text = explain(error) if explain else (error.exit_code, f"shadowd: {error}")
         say(status, text)
         os._exit(status)
+    except Exception as error:
+        _leave_trace(error)
+        if say is None:
+            raise
+        say(_BROKEN, f"shadowd: the daemon ended: {type(error).__name__}: {error}; see its log")
+        os._exit(_BROKEN)
     return 0
+
+
+def _leave_trace(error: Exception) -> None:
+    """Say why the daemon ends, in its log and in syslog: in the background there is no terminal."""
+    import syslog
+    import traceback
+    from contextlib import suppress
+
+    from shadowd.log.setup import announce
+
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in where)
+    reason = f"{type(error).__name__}: {error}{place}"
+    with suppress(Exception):
+        announce("daemon.ended", detail=reason)
+    with suppress(Exception):
+        syslog.openlog("shadowd", syslog.LOG_PID, syslog.LOG_DAEMON)
+        syslog.syslog(syslog.LOG_CRIT, f"the daemon ends: {reason}")
 
 
 def _serve(load: "Callable[[], Loaded]", name: str | None, say: "Callable[[int, str], None] | None") -> None:

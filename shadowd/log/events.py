@@ -87,6 +87,12 @@ EVENTS: dict[str, EventName] = {
         ("hints.unavailable", _INFO, "No hints from other hosts; notices are listed regularly anyway."),
         ("log.unwritable", _WARNING, "A log file cannot be written; its lines go to the other places only."),
         (
+            "daemon.trouble",
+            _ALARM,
+            "Threads, memory or descriptors are used up, or there is a bug; the daemon goes on.",
+        ),
+        ("daemon.ended", _ALARM, "The daemon ends for a reason that nobody asked for."),
+        (
             "runtime.unwritable",
             _ALARM,
             "A record in the runtime directory cannot be written; the master here is left alone.",

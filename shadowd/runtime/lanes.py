@@ -106,10 +106,13 @@ class Lanes:
 
     def _finish(self, track: _Track, then: Job) -> None:
         track.since = None
-        if track.waiting:
-            self._next(track)
-        then()
+        try:
+            if track.waiting:
+                self._next(track)
+        finally:
+            then()
 
     def _next(self, track: _Track) -> None:
+        self._submit(track.waiting[0])  # still waiting, and the lane free, if this raises
+        track.waiting.popleft()
         track.since = self._clock.now()
-        self._submit(track.waiting.popleft())

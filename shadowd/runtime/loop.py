@@ -3,11 +3,16 @@
 The order in a turn is fixed: posted words first (answers of workers, requests, signals), then what is due.
 The loop holds the only queue between threads. The service manager's watchdog is fed from here and from
 nowhere else, because only this thread's health means anything.
+
+Nothing that is raised in a turn ends this thread: memory or threads that are used up, and bugs, are reported,
+and the next word or cell has its turn. A cell whose turn failed is due again a moment later.
 """
 
+import contextlib
 import heapq
 import queue
 from collections.abc import Callable
+from functools import partial
 
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.ports import Clock, Waker
@@ -16,8 +21,14 @@ from shadowd.runtime.workers import Job
 
 _LONGEST = Seconds(5)
 """The loop wakes at least this often."""
+_AGAIN = Seconds(1)
+"""What failed is tried again after this long."""
 _WORDS = 10_000
 """Words taken in one turn, so that a flood cannot keep the cells from their turn."""
+
+
+def _unheard(_error: Exception) -> None:
+    """Tell nobody."""
 
 
 class Loop:
@@ -30,8 +41,11 @@ class Loop:
         *,
         alive: Callable[[], None],
         longest: float = _LONGEST,
+        failed: Callable[[Exception], None] = _unheard,
     ) -> None:
+        """``failed`` hears what was raised in a turn; what it raises itself is dropped."""
         self._clock = clock
+        self._failed = failed
         self._waker = waker
         self._alive = alive
         self._longest = Seconds(min(longest, _LONGEST))
@@ -66,21 +80,26 @@ class Loop:
     def run(self) -> None:
         """Take turns until stopped."""
         while not self._stopping:
-            self.turn()
-            self._waker.wait(self.patience())
+            self._survive(self.turn)
+            wait = _AGAIN
+            with contextlib.suppress(Exception):
+                wait = self.patience()
+            self._survive(partial(self._waker.wait, wait))
 
     def turn(self) -> None:
         """Take one turn."""
-        self._alive()
+        self._survive(self._alive)
         changed: set[str] = set()
         for _ in range(min(self._words.qsize(), _WORDS)):
             word, name = self._words.get_nowait()
-            word()
+            self._survive(word)
             changed.update((*self.runners, *self._due) if name is None else (name,))
         self._enter_all(changed)
         for name in self._overdue(self._clock.now()):
-            self.runners[name].turn()
-            self._enter(name)
+            if self._survive(self.runners[name].turn):
+                self._enter(name)
+            else:
+                self._enter_at(name, Instant(self._clock.now() + _AGAIN))
 
     def patience(self) -> Seconds:
         """Return how long the loop may sleep before its next turn."""
@@ -107,10 +126,22 @@ class Loop:
         if runner is None:
             self._due.pop(name, None)
             return
-        due = runner.deadline()
+        self._enter_at(name, runner.deadline())
+
+    def _enter_at(self, name: str, due: Instant) -> None:
         if self._due.get(name) != due:
             self._due[name] = due
             heapq.heappush(self._agenda, (due, name))
+
+    def _survive(self, job: Job) -> bool:
+        """Do it; False, and a report, where it raises."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - this thread must not end: masters are guarded from it
+            with contextlib.suppress(Exception):
+                self._failed(error)
+            return False
+        return True
 
     def _overdue(self, now: Instant) -> tuple[str, ...]:
         """Take the runners out of the agenda that have something to do by now, each once."""

@@ -1,10 +1,12 @@
 """One cell at work: its machines, its lanes, and what it publishes.
 
 The runner lives on the decision thread and never blocks. It sends each action into its lane, feeds each
-answer to the machines and publishes what they think. If a machine breaks (an assertion, a bug) only this
-cell is affected: it begins anew like a daemon that was restarted, which recognises its own master.
+answer to the machines and publishes what they think. If a machine breaks (an assertion, a bug, no memory) or
+an action cannot be sent, only this cell is affected: it begins anew like a daemon that was restarted, which
+recognises its own master. What cannot be published is said, and nothing else.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -114,19 +116,17 @@ class Runner:
         """Do what is due now."""
         now = self._clock.now()
         if self._cell is None and now >= self._reborn_at:
-            self._cell = self._make(now)
+            self._begin_anew(now)
         if self._cell is not None and now >= self._cell.deadline():
             self._run(lambda cell: cell.tick(now))
-        self._notice_stuck(now)
-        self._publish(now, life=now >= self._publish_at + _LATE)
+        self._tell(now, life=now >= self._publish_at + _LATE)
 
     def feed(self, event: Event) -> None:
         """Give one event to the machines; one for machines that broke is dropped."""
         now = self._clock.now()
         self._run(lambda cell: cell.step(event, now))
-        self._notice_stuck(now)
         soon = now + _EARLY * self._publisher.timing.check_interval
-        self._publish(now, life=isinstance(event, Observed) and soon >= self._publish_at)
+        self._tell(now, life=isinstance(event, Observed) and soon >= self._publish_at)
 
     def snapshot(self) -> Snapshot | None:
         """Return what the machines think; None while they are about to begin anew."""
@@ -151,27 +151,57 @@ class Runner:
         if cell is None:
             return
         try:
-            actions = move(cell)
+            for action in move(cell):
+                if isinstance(action, Say):
+                    self._say(action)
+                elif isinstance(action, KeepLease):
+                    self._keep(action, cell)
+                else:
+                    self._send(action, cell)
         except Exception as error:  # noqa: BLE001 - a bug in one cell must not take the others along
-            self._cell = None
-            self._reborn_at = Instant(self._clock.now() + _REBIRTH)
-            detail = f"{type(error).__name__}: {error}"
-            self._journal.say(Say("cell.disabled", Reason.BROKEN, Level.ALARM, None, detail))
-            return
-        for action in actions:
-            if isinstance(action, Say):
-                self._journal.say(action)
-            elif isinstance(action, KeepLease):
-                self._keep(action, cell)
-            else:
-                self._send(action, cell)
+            self._break(error)
+
+    def _begin_anew(self, now: Instant) -> None:
+        try:
+            self._cell = self._make(now)
+        except Exception as error:  # noqa: BLE001 - no memory, say: it is tried again
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """Drop the machines: those that follow know from the disk all that counts."""
+        self._cell = None
+        self._reborn_at = Instant(self._clock.now() + _REBIRTH)
+        detail = f"{type(error).__name__}: {error}"
+        self._say(Say("cell.disabled", Reason.BROKEN, Level.ALARM, None, detail))
+
+    def _say(self, line: Say) -> None:
+        # A line that cannot be written must not take the action behind it along.
+        with contextlib.suppress(Exception):
+            self._journal.say(line)
+
+    def _tell(self, now: Instant, *, life: bool) -> None:
+        """Say and publish how things are; that it fails is no matter of the machines."""
+        try:
+            self._notice_stuck(now)
+            self._publish(now, life=life)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._publish_at = max(self._publish_at, Instant(now + _LATE))
+            self._complain(f"{type(error).__name__}: {error}")
 
     def _send(self, action: Request, cell: Cell) -> None:
         def perform() -> Job:
-            event = self._executor.perform(action)
+            try:
+                event = self._executor.perform(action)
+            except Exception as failure:  # noqa: BLE001 - else the machines would wait for ever
+                error = failure
+                return lambda: self._fail(error, cell)
             return lambda: self._answer(event, cell)
 
         self._lanes.send(lane_of(action), perform)
+
+    def _fail(self, error: Exception, cell: Cell) -> None:
+        if cell is self._cell:
+            self._break(error)
 
     def _keep(self, action: KeepLease, cell: Cell) -> None:
         """Keep the lease on this host; an older record than the truth only makes its end come sooner.
@@ -188,7 +218,7 @@ class Runner:
                 self._outlet.keep_lease(kept)
             except Exception as error:  # noqa: BLE001 - whatever an outlet does, the machines get an answer
                 detail = f"{type(error).__name__}: {error}"
-                self._journal.say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))
+                self._say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))
             return lambda: self._answer(LeaseKept(kept), cell)
 
         self._lanes.send(Lane.STATE, perform)
@@ -198,12 +228,11 @@ class Runner:
             self.feed(event)
 
     def _notice_stuck(self, now: Instant) -> None:
-        stuck = self._lanes.stuck(now)
-        for lane in stuck.keys() - self._stuck.keys():
-            self._journal.say(Say("io.stuck", Reason.IO_STUCK, Level.ALARM, None, lane.value))
-        for lane in self._stuck.keys() - stuck.keys():
-            self._journal.say(Say("io.resumed", Reason.IO_RESUMED, Level.INFO, None, lane.value))
-        self._stuck = stuck
+        before, self._stuck = self._stuck, self._lanes.stuck(now)
+        for lane in self._stuck.keys() - before.keys():
+            self._say(Say("io.stuck", Reason.IO_STUCK, Level.ALARM, None, lane.value))
+        for lane in before.keys() - self._stuck.keys():
+            self._say(Say("io.resumed", Reason.IO_RESUMED, Level.INFO, None, lane.value))
 
     def _publish(self, now: Instant, *, life: bool) -> None:
         """Publish what changed at once, and a sign of life each check."""
@@ -258,4 +287,4 @@ class Runner:
         """Say once what is wrong with a background job: saying it may be such a job itself."""
         if not self._complained:
             self._complained = True
-            self._journal.say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))
+            self._say(Say("log.unwritable", Reason.BROKEN, Level.WARNING, None, detail))

@@ -63,7 +63,9 @@ class Whole:
 
     def __init__(self, host: "SimHost") -> None:
         self._host = host
-        self.loop = Loop(host, host, alive=host.feed_watchdog)
+        self._raised: list[Exception] = []
+        """What the real loop survives is a bug here, and to be seen."""
+        self.loop = Loop(host, host, alive=host.feed_watchdog, failed=self._raised.append)
         for seat in host.seats.values():
             self.loop.runners[seat.cell] = self._make_runner(seat)
         host.wake()
@@ -79,6 +81,8 @@ class Whole:
     def turn(self) -> None:
         """Take one turn of the real loop."""
         self.loop.turn()
+        if self._raised:
+            raise self._raised[0]
 
     def patience(self) -> float:
         """Return how long the real loop would sleep."""

@@ -7,6 +7,7 @@ Run as a program: ``puppet.py WISH VERB ARGUMENT…`` is ``shadowd VERB ARGUMENT
     kill_after_call  n: SIGKILL after the n-th call of the first takeover that changes a file
     reload_after     [action, n]: SIGHUP after the n-th action of this kind of the first takeover
     stall_when       file: while it is there, the decision thread sleeps
+    exhausted_when   file: while it is there, no cell gets memory for its turn, and no thread can be started
     retry            seconds after which a cell that could not be served is tried again
     first_look       seconds that the start waits for the cells' files
 
@@ -85,6 +86,26 @@ class Witness:
 
         Loop.turn = turn  # type: ignore[method-assign]
 
+    def watch_resources(self) -> None:
+        """Let there be neither memory nor another thread while the file of ``exhausted_when`` is there."""
+        from shadowd.runtime.runner import Runner
+
+        file = Path(self._wish["exhausted_when"])
+        turn, start = Runner.turn, threading.Thread.start
+
+        def short_turn(runner: Runner) -> None:
+            if file.exists():
+                raise MemoryError("none left")
+            turn(runner)
+
+        def short_start(thread: threading.Thread) -> None:
+            if file.exists():
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        Runner.turn = short_turn  # type: ignore[method-assign]
+        threading.Thread.start = short_start  # type: ignore[method-assign]
+
     def _wrapped(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             result = call(*args, **kwargs)
@@ -111,6 +132,8 @@ def main() -> int:
     witness.watch_actions()
     if "stall_when" in wish:
         witness.watch_turns()
+    if "exhausted_when" in wish:
+        witness.watch_resources()
     if "retry" in wish:
         from shadowd.app import cells, daemon
 

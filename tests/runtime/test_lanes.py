@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from shadowd.core.timing import Timing
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.runtime.executor import Lane
@@ -18,11 +20,13 @@ class Stage:
     submitted: list[Job] = field(default_factory=list)
     noted: list[Job] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    refuses: bool = False
+    """No worker can be asked for."""
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(
             self,
-            submit=self.submitted.append,
+            submit=self._submit,
             post=self._post,
             note=self.noted.append,
             timing=Timing(io_timeout=Seconds(10), probe_timeout=Seconds(7)),
@@ -47,6 +51,12 @@ class Stage:
     def work(self) -> None:
         """Let the worker that was asked first do its job."""
         self.submitted.pop(0)()
+
+    def _submit(self, job: Job) -> None:
+        """Be the workers."""
+        if self.refuses:
+            raise MemoryError
+        self.submitted.append(job)
 
     def _post(self, word: Callable[[], None]) -> None:
         """Be a decision thread that hears at once, and what was noted first."""
@@ -174,3 +184,20 @@ def test_a_record_that_hung_says_so_when_it_is_done() -> None:
     stage.lanes.send(Lane.RECORDS, job, droppable=True)
     stage.work()
     assert stage.done == ["hung"]
+
+
+def test_a_job_that_cannot_be_begun_waits_and_its_lane_is_free() -> None:
+    """No memory for it: the answer before it is heard all the same, and the next one sent begins it."""
+    stage = Stage()
+    stage.send(Lane.SHARED, "first")
+    stage.send(Lane.SHARED, "second")
+    stage.refuses = True
+    with pytest.raises(MemoryError):
+        stage.work()
+    assert stage.done == ["first"]
+    assert not stage.lanes.busy(Lane.SHARED)
+    stage.refuses = False
+    stage.send(Lane.SHARED, "third")
+    stage.work()
+    stage.work()
+    assert stage.done == ["first", "second", "third"]

@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
+
 from shadowd.core.values import NEVER, Instant, Seconds
 from shadowd.runtime.loop import Loop
 from shadowd.runtime.runner import Runner
@@ -186,3 +188,55 @@ def test_any_thread_may_post_and_stop() -> None:
         thread.join(10)
     stage.loop.turn()
     assert stage.heard == ["word"] * 8
+
+
+class Failing(Due):
+    """A cell whose turn fails as often as the test wants."""
+
+    fails = 1
+
+    def turn(self) -> None:
+        """Fail, or take the turn."""
+        if self.fails:
+            self.fails -= 1
+            raise MemoryError("none left")
+        super().turn()
+
+
+def test_what_is_raised_in_a_turn_ends_nothing() -> None:
+    """Words and cells behind it have their turn; the cell that failed is due again a moment later."""
+    told: list[Exception] = []
+    stage = Stage()
+    stage.loop = Loop(stage, stage, alive=stage._feed, failed=told.append)
+    stage.loop.runners["failing"] = cast("Runner", Failing(0, stage.heard, "failing"))
+    stage.add("due", 0)
+
+    def fail() -> None:
+        raise RuntimeError("can't start new thread")
+
+    stage.loop.post(fail)
+    stage.loop.post(lambda: stage.heard.append("word"))
+    stage.loop.turn()
+    assert stage.heard == ["word", "due"]
+    assert [str(error) for error in told] == ["can't start new thread", "none left"]
+    assert stage.loop.patience() == Seconds(1)
+    stage.time = 1.0
+    stage.loop.turn()
+    assert stage.heard == ["word", "due", "failing"]
+
+
+def test_a_loop_that_cannot_even_tell_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog's word, the date of the next turn, the sleep and the report may all fail."""
+    stage = Stage()
+
+    def fail(*_: object) -> None:
+        stage.fed += 1
+        raise MemoryError
+
+    stage.loop = Loop(stage, stage, alive=fail, failed=fail)
+    stage.add("due", 0)
+    monkeypatch.setattr(stage.loop, "patience", fail)
+    stage.loop.run()
+    assert stage.heard == ["due"]
+    assert set(stage.slept) == {1.0}
+    Loop(stage, stage, alive=fail).turn()

@@ -24,12 +24,17 @@ class Workshop:
 
     def __init__(self) -> None:
         self.breaks = False
+        self.unmade = 0
+        """How often the next machines cannot be made."""
         self.made: list[Spoilt] = []
 
     def make(self, cell: str, timing: Timing, policy: Policy, now: Instant, kept: KeptLease | None) -> Cell:
         """Make the machines of one cell."""
         if cell != "cell":
             return Cell(timing, policy, now=now, kept=kept)
+        if self.made and self.unmade:
+            self.unmade -= 1
+            raise MemoryError("none left")
         self.made.append(Spoilt(self, timing, policy, now=now))
         return self.made[-1]
 
