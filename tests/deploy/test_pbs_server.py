@@ -1,5 +1,6 @@
 """The startup script of a TORQUE host: its verbs on a cell of toy programs."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from tests.deploy.toy_cell import eventually
 from tests.deploy.toy_server import SCRIPT, ToyServer
 from tests.lab import processes
+from tests.lab.outsiders import crowd, public, setuid_sleep
 
 pytestmark = pytest.mark.long
 
@@ -56,6 +58,37 @@ def test_stop_on_a_standby_ends_nothing_but_its_daemon(toy: ToyServer) -> None:
     assert "stands by; the server is on beta" in toy.call("status")[1]
     assert toy.call("stop")[0] == 0
     assert toy.told() == ["shadowd TERM"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
+def test_what_anybody_runs_under_the_servers_name_is_no_server(toy: ToyServer) -> None:
+    """It is not handed over, and serves nobody; nor is a number that came round the daemon."""
+    toy.wish(servers=0, serving="beta")
+    toy.call("start")
+    with public() as top:
+        server, daemon = setuid_sleep(top, "pbs_server"), setuid_sleep(top, "shadowd")
+        with crowd(1, {}, program=server) as (serving,), crowd(1, {}, program=daemon) as (other,):
+            assert "stands by; the server is on beta" in toy.call("status")[1]
+            code, text = toy.call("stop")
+            assert code == 0, text
+            record = toy.root / "run" / "torque@alpha.state.json"
+            record.write_text(json.dumps(json.loads(record.read_text()) | {"pid": other}))
+            assert toy.call("status")[0] == 3
+            assert processes.alive(serving)
+            assert processes.alive(other)
+
+
+def test_a_daemon_is_known_by_the_start_of_its_process(toy: ToyServer) -> None:
+    """The number came round to another shadowd, of another configuration."""
+    toy.wish(servers=0, serving="beta")
+    toy.call("start")
+    (pid,) = toy.alive("shadowd")
+    record = toy.root / "run" / "torque@alpha.state.json"
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps(fields | {"start_token": str(processes.start_time(pid))}))
+    assert toy.call("status")[0] == 0
+    record.write_text(json.dumps(fields | {"start_token": "1"}))
+    assert toy.call("status")[0] == 1
 
 
 def test_a_server_of_another_home_is_left_alone(toy: ToyServer, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.toy_cell import SCRIPT, ToyCell, eventually
+from tests.lab import processes
+from tests.lab.outsiders import crowd, public, setuid_sleep
 
 pytestmark = pytest.mark.long
 
@@ -47,6 +49,31 @@ def test_a_running_master_is_found_without_its_pid_file(toy: ToyCell) -> None:
     code, text = toy.call()
     assert (code, len(toy.alive("sge_qmaster"))) == (0, 1)
     assert "already running" in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
+@pytest.mark.parametrize("setuid", [False, True], ids=["nobody", "setuid"])
+def test_what_anybody_runs_under_the_masters_name_is_no_master(toy: ToyCell, *, setuid: bool) -> None:
+    """In the spool, with the cell's environment, in the pid files: only the real ones start and end."""
+    with public() as top:
+        masters, daemons = (setuid_sleep(top, name) for name in ("sge_qmaster", "sge_shadowd"))
+        for program in (masters, daemons):
+            Path(program).chmod(0o4755 if setuid else 0o755)
+        carried = {"SGE_ROOT": str(toy.root), "SGE_CELL": "default"}
+        with (
+            crowd(1, carried, program=masters, cwd=toy.spool) as (master,),
+            crowd(1, carried, program=daemons, cwd=toy.spool) as (daemon,),
+        ):
+            (toy.spool / "qmaster.pid").write_text(f"{master}\n")
+            (toy.spool / f"shadowd_{HOST}.pid").write_text(f"{daemon}\n")
+            (toy.common / "shadow_masters").write_text(f"{HOST}\n")
+            code, text = toy.call("start")
+            assert code == 0, text
+            assert (len(toy.alive("sge_qmaster")), len(toy.alive("shadowd"))) == (1, 1), text
+            code, text = toy.call("stop")
+            assert code == 0, text
+            assert processes.alive(master)
+            assert processes.alive(daemon)
 
 
 @pytest.mark.parametrize("name", [HOST, SHORT.upper(), f"{SHORT}.elsewhere.example", "Head-Node"])
