@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeVar
 
+from shadowd.adapters.hostnames import is_host_name
 from shadowd.core.values import (
     Claim,
     ClaimReason,
@@ -112,7 +113,7 @@ def decode_claim(data: bytes, *, cell: str, epoch: int, subject: str) -> Claim |
         return Claim(
             cell=cell,
             epoch=Epoch(epoch),
-            host=Host(fields.name("host")),
+            host=fields.host("host"),
             machine_id=fields.name("machine_id"),
             boot_id=fields.name("boot_id"),
             pid=fields.whole("pid", 1, _MAX_PID),
@@ -139,7 +140,7 @@ def decode_notice(data: bytes, *, cell: str, epoch: int, subject: str) -> Notice
             cell=cell,
             epoch=Epoch(epoch),
             kind=fields.word("kind", NoticeKind),
-            host=Host(fields.name("host")),
+            host=fields.host("host"),
             pid=fields.whole("pid", 1, _MAX_PID),
             wall=fields.number("wall", _MAX_WALL),
             detail=fields.text("detail", MAX_DETAIL),
@@ -225,6 +226,13 @@ class _Fields:
         if not value:
             raise _wrong(key, "a name")
         return value
+
+    def host(self, key: str) -> Host:
+        """Return a host's name: it reaches fence commands, probes and terminals."""
+        value = self.name(key)
+        if not is_host_name(value.encode("utf-8", "replace")):
+            raise _wrong(key, "a host name")
+        return Host(value)
 
     def whole(self, key: str, low: int, high: int) -> int:
         value = self._fields.get(key)

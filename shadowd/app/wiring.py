@@ -121,7 +121,14 @@ def assemble(
         probe=prepared.probe,
         launcher=launcher,
         identity=identity,
-        fencer=fencer(settings, host, files.names, listing),
+        fencer=fencer(
+            settings,
+            host,
+            files.names,
+            claims=listing,
+            files=FilesAs(prepared.user, files),
+            records=files.paths.state / "hosts",
+        ),
         beater=prepared.beater,
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)

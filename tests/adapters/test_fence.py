@@ -8,7 +8,7 @@ import pytest
 from shadowd.adapters.fence import ClaimedFencer, NoFencer
 from shadowd.adapters.switch import Order
 from shadowd.core.ledger import EpochRecord, Ledger
-from shadowd.core.values import Epoch, FenceOutcome, NoticeKind, Seconds, Unknown
+from shadowd.core.values import Epoch, FenceOutcome, Host, NoticeKind, Seconds, Unknown
 from tests.core.rounds import ELSEWHERE, HERE, THERE, UNREADABLE, confirmed, ledger, record
 
 DEAD, FAILED, REFUSED = FenceOutcome.DEAD, FenceOutcome.FAILED, FenceOutcome.REFUSED
@@ -41,9 +41,14 @@ class Listing:
         return self.ledger
 
 
-def fencer(listing: Ledger | Unknown, hand: Hand) -> ClaimedFencer:
+def fencer(
+    listing: Ledger | Unknown,
+    hand: Hand,
+    hosts: frozenset[Host] | Unknown = frozenset({HERE, THERE, ELSEWHERE}),
+) -> ClaimedFencer:
     """Return the fencer of HERE."""
-    return ClaimedFencer("cell", HERE, Listing(listing), hand, Seconds(60))  # type: ignore[arg-type]
+    claims = Listing(listing)
+    return ClaimedFencer("cell", HERE, claims, hand, Seconds(60), hosts=lambda: hosts)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("works", "outcome"), [(True, DEAD), (False, FAILED)])
@@ -91,3 +96,46 @@ def test_it_never_switches_this_host_off() -> None:
 def test_without_a_fence_nothing_is_proved() -> None:
     """A cell that has none is never told that a host is dead."""
     assert NoFencer().fence(Epoch(1), THERE)[0] is FAILED
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "--help",
+        "-oProxyCommand=x",
+        "a b",
+        "a;reboot",
+        "$(reboot)",
+        "a\nb",
+        "",
+        "../x",
+        "\x1b[2J",
+        "h\u00f6st",
+        "\ud800",
+    ],
+    ids=ascii,
+)
+def test_what_is_no_host_name_reaches_no_command(host: str) -> None:
+    """Not even where the list of hosts has it: the command runs as root, and the name is of a claim."""
+    hand = Hand()
+    hosts = frozenset({Host(host)})
+    found, detail = fencer(ledger(confirmed(1), OURS), hand, hosts).fence(Epoch(2), Host(host))
+    assert (found, hand.orders) == (REFUSED, [])
+    assert "is no host name" in detail
+    assert detail.isprintable()
+
+
+def test_a_host_of_another_cell_is_not_switched_off() -> None:
+    """A claim may name any host of the site: only those of this cell lose their power for it."""
+    hand = Hand()
+    found, detail = fencer(ledger(confirmed(1), OURS), hand).fence(Epoch(2), Host("mailserver"))
+    assert (found, hand.orders) == (REFUSED, [])
+    assert detail == "mailserver is no host of this cell: list it in shadow_masters"
+
+
+def test_hosts_that_cannot_be_read_are_doubt() -> None:
+    """Nobody is switched off on a guess."""
+    hand = Hand()
+    found, detail = fencer(ledger(confirmed(1), OURS), hand, UNREADABLE).fence(Epoch(2), THERE)
+    assert (found, hand.orders) == (FAILED, [])
+    assert "the hosts of the cell are not known" in detail

@@ -33,6 +33,9 @@ from shadowd.core.values import (
 
 CELL = "prod"
 NAMES = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=60)
+HOSTS = st.from_regex(r"[a-z0-9_][a-z0-9_-]{0,20}(\.[a-z0-9-]{1,5})?", fullmatch=True).filter(
+    lambda name: ".-" not in name
+)
 TIMES = st.floats(0, 1e6)
 EPOCHS = st.integers(1, MAX_EPOCH)
 JUNK = st.recursive(
@@ -49,7 +52,7 @@ def claims(draw: st.DrawFn) -> Claim:
     return Claim(
         cell=CELL,
         epoch=Epoch(epoch),
-        host=Host(draw(NAMES)),
+        host=Host(draw(HOSTS)),
         machine_id=draw(NAMES),
         boot_id=draw(NAMES),
         pid=draw(st.integers(1, 2**31 - 1)),

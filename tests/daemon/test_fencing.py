@@ -112,3 +112,44 @@ def test_a_real_agent_proves_it(toys: Toys) -> None:
     written = [path for path in toys.root.rglob("*") if path.is_file() and path.name != "shadowd.toml"]
     assert all(b"geheim-4711" not in path.read_bytes() for path in written)
     assert "geheim-4711" not in beta.verb("status", "--json").stdout
+
+
+@pytest.mark.parametrize("host", ["--reboot-all", "mailserver", "alpha;reboot"])
+def test_a_host_that_only_a_claim_names_is_not_switched_off(toys: Toys, host: str) -> None:
+    """A record must not choose what root switches off: an option, a host of another cell."""
+    toys.start_master()
+    beta = serve(toys, "beta", command(toys, "exit 0"))
+    claims, notices = toys.claims, toys.claims.with_name("notices")
+    claims.mkdir(parents=True, exist_ok=True)
+    notices.mkdir(exist_ok=True)
+    forge(claims / "0000000001.json", host=host)
+    forge(notices / "0000000001.launching.json", host=host, kind="launching", detail="")
+    forge(notices / "0000000001.started.json", host=host, kind="started", detail="")
+    toys.kill_pair("alpha")
+    patiently(
+        lambda: beta.told("fence.failed") or beta.told("ledger.doubt"), LONG, "it is refused", toys.story
+    )
+    assert all(line.split()[1:] == ["alpha"] for line in tried(toys)), toys.story()
+    assert toys.pids(role="master") == []
+
+
+def forge(path: Path, **fields: object) -> None:
+    """Write a record as an outsider would who may write the directory."""
+    record = {
+        "format": 1,
+        "cell": "demo",
+        "epoch": 1,
+        "machine_id": "forged",
+        "boot_id": "forged",
+        "pid": 1,
+        "start_token": "1",
+        "nonce": "forged",
+        "reason": "silence",
+        "supersedes": 0,
+        "lease": 1,
+        "licence": 1,
+        "window": 2,
+        "protection": "guarded",
+        "wall": 1,
+    }
+    path.write_text(json.dumps({**record, **fields}))
