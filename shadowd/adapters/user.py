@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from shadowd.errors import CellError
 
@@ -67,6 +68,48 @@ def lookup(name: str) -> FileUser:
             "create the user here, or correct admin_user",
         ) from error
     return FileUser(entry.pw_uid, entry.pw_gid, tuple(sorted(set(groups))))
+
+
+def files_user(name: str | None, *directories: Path) -> FileUser | None:
+    """Return whose rights the files in these directories are used with; None: the daemon's own.
+
+    That is the account of this name. Without one it is the owner of the directories: who may write a
+    directory can put a link there, so root opens no file in one that is another user's. Raises ``CellError``
+    where they have several owners and root is one of them, or where this host does not know the name.
+    """
+    if os.geteuid() != 0:
+        return None
+    if name:
+        return lookup(name)
+    owners = {str(path): status.st_uid for path in directories if (status := _status(path)) is not None}
+    others = {path: uid for path, uid in owners.items() if uid != 0}
+    if not others:
+        return None
+    path, uid = next(iter(others.items()))
+    if len({*owners.values()}) > 1:
+        own = next(path for path, other in owners.items() if other != uid)
+        raise CellError(
+            path,
+            f"belongs to uid {uid} and {own} to another: root opens no file of another user's directory",
+            f"give both to one user (chown -R), or name the owner: launch.user, or admin_user of bootstrap; "
+            f"ls -ld {path} {own}",
+        )
+    return _by_number(uid, Path(path))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:  # whoever needs it finds out why
+        return None
+
+
+def _by_number(uid: int, directory: Path) -> FileUser:
+    try:
+        return lookup(pwd.getpwuid(uid).pw_name)
+    except (KeyError, CellError):
+        gid = directory.stat().st_gid
+        return FileUser(uid, gid, (gid,))
 
 
 def become(user: FileUser | None) -> None:

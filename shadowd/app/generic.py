@@ -19,7 +19,7 @@ from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.sitecommand import CommandProbe, Health, LeaseOnly, SiteCommand
 from shadowd.adapters.user import FileUser
 from shadowd.app.asuser import BeatsAs
-from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
+from shadowd.app.prepared import Prepared, as_user, files_user_of, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.values import Host
 from shadowd.errors import CellError
@@ -45,19 +45,20 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     user = as_user(cell.launch.user)
     ask = asking(cell, host, environment, user)
     health = cell.health
+    owner = files_user_of(paths, cell.launch.user)
     beats = BeatFile(paths)
     return Prepared(
         settings=cell,
         host=host,
         full_name=own[0],
         files=files,
-        user=user,
+        user=owner,
         users=users,
         pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
         environment=environment,
         probe=probe_of(cell, files, ask),
         runtime_dir=settings.runtime_dir,
-        beater=BeatsAs(user, beats, Health(ask(health.command, health.timeout) if health.command else None)),
+        beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
         close=beats.close,
     )
 

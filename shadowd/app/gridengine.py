@@ -18,7 +18,7 @@ from shadowd.adapters.questions import ANYTHING, greeting
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.user import become
-from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
+from shadowd.app.prepared import Prepared, files_user_of, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.values import Host
 from shadowd.errors import CellError
@@ -53,7 +53,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         host=host,
         full_name=own[0],
         files=files,
-        user=as_user(cell.admin_user),
+        user=files_user_of(cell.paths, cell.admin_user),
         users=users,
         pair=pair,
         environment=environment,

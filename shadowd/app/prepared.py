@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shadowd.adapters.cellfiles import GridEngineFiles
+from shadowd.adapters.cellfiles import CellPaths, GridEngineFiles
 from shadowd.adapters.execution import Program
 from shadowd.adapters.hostnames import machine_names
-from shadowd.adapters.user import FileUser, lookup
+from shadowd.adapters.user import FileUser, files_user, lookup
 from shadowd.config.models import CellSettings, Settings
 from shadowd.config.tables import LaunchSettings
 from shadowd.core.values import Host, Seconds
@@ -20,6 +20,7 @@ from shadowd.ports import Beater, MasterProbe
 from shadowd.runtime.executor import BeatsByItself
 
 _DNS = Seconds(5)
+_RECORDS = ("claims", "notices", "hosts")
 
 
 def _nothing() -> None:
@@ -60,8 +61,14 @@ def own_names(settings: Settings) -> tuple[str, ...]:
 
 
 def as_user(name: str | None) -> FileUser | None:
-    """Return whose rights to use, where this process may choose."""
+    """Return whose rights a command of the site is run with, where this process may choose."""
     return lookup(name) if os.geteuid() == 0 and name else None
+
+
+def files_user_of(paths: CellPaths, name: str | None) -> FileUser | None:
+    """Return whose rights a cell's files are used with; raises CellError (``adapters.user``)."""
+    directories = (paths.spool, paths.active.parent, paths.lock.parent, paths.state)
+    return files_user(name, *directories, *(paths.state / name for name in _RECORDS))
 
 
 def programs_of(

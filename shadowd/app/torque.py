@@ -23,7 +23,7 @@ from shadowd.adapters.torquefiles import TorqueFiles, paths_of, require_mounted
 from shadowd.adapters.user import become
 from shadowd.app.asuser import BeatsAs
 from shadowd.app.generic import asking, environment_of, probe_of
-from shadowd.app.prepared import Prepared, as_user, own_names, programs_of
+from shadowd.app.prepared import Prepared, as_user, files_user_of, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
 from shadowd.errors import CellError
 
@@ -37,7 +37,8 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     names = HostNames().knowing(own)
     host = names.canonical(own[0])
     paths = paths_of(cell.place)
-    become(user)
+    owner = files_user_of(paths, cell.launch.user)
+    become(owner)
     require_mounted(cell.place)
     missing = found(paths, host)
     if missing is not None:
@@ -58,13 +59,13 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         host=host,
         full_name=own[0],
         files=files,
-        user=user,
+        user=owner,
         users=users,
         pair=_pair(cell, command, lock, host),
         environment=environment,
         probe=probe_of(cell, files, ask),
         runtime_dir=settings.runtime_dir,
-        beater=BeatsAs(user, beats, Health(ask(health.command, health.timeout) if health.command else None)),
+        beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
         close=beats.close,
     )
 

@@ -134,14 +134,13 @@ def _site(cell: LightCell) -> Site:
     from shadowd.adapters.claimlog import DirectoryClaimLog
     from shadowd.adapters.ground import survey
     from shadowd.adapters.hostnames import machine_names
-    from shadowd.adapters.user import become, lookup
+    from shadowd.adapters.user import become, files_user
 
     found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     spool = found.paths.spool
     if not spool.is_dir():
         raise CellError(str(spool), "there is no such directory", "is the file system mounted?")
-    if os.geteuid() == 0 and found.owner:
-        become(lookup(found.owner))
+    become(files_user(found.owner, spool, found.paths.active.parent, found.paths.state))
     files = found.files(cell.name, Host(""))
     claims = DirectoryClaimLog(found.paths.state, cell.name, Host(""), time.time)
 

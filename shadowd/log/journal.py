@@ -130,7 +130,7 @@ class SpoolLog:
 
 def _append(path: Path, data: bytes) -> None:
     # O_NONBLOCK and the type test: a FIFO or device under this name must not hold the worker.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o644)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

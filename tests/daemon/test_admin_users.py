@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.toys import LONG, Toys, configure, end_all, launch, patiently
+from tests.daemon.generics import Generic
+from tests.daemon.toys import LONG, Toys, configure, end_all, launch, patiently, verb
 from tests.lab import processes
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -106,3 +107,34 @@ def test_an_owner_that_this_host_does_not_know_is_named(open_place: Path) -> Non
 def _ids(pid: int) -> dict[str, list[str]]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {line.split()[0][:-1]: line.split()[1:] for line in lines if line.startswith(("Uid:", "Gid:"))}
+
+
+def test_root_opens_no_file_of_another_users_directory(open_place: Path) -> None:
+    """Nobody is named as the owner: they are used as whoever owns the directory, and no link of his helps."""
+    single = Generic(open_place / "cell", keys={"restart_limit": 0}, hosts=("alpha",)).create()
+    precious = open_place / "precious"
+    precious.write_text("root's own\n")
+    precious.chmod(0o600)
+    for name in ("messages_shadowd.alpha", "pause.json", "lock-aside"):
+        (single.shared / name).symlink_to(precious)
+    for path in (single.shared, single.shared / "shadow_masters"):
+        shutil.chown(path, "games", "games")
+    single.begin()
+    patiently((single.shared / "heartbeat").exists, LONG, "a beat", single.story)
+    made = [path for path in single.shared.rglob("*") if not path.is_symlink()]
+    assert {path.owner() for path in made} == {"games"}, single.story()
+    assert precious.read_text() == "root's own\n"
+    (master,) = single.masters("alpha")
+    assert _ids(master)["Uid"] == ["0"] * 4
+
+
+def test_a_directory_that_is_half_anothers_is_refused(open_place: Path) -> None:
+    """As root left it who served it before: told with a remedy, and no file is touched."""
+    single = Generic(open_place / "cell", hosts=("alpha",)).create()
+    (single.shared / "shadowd").mkdir()
+    shutil.chown(single.shared, "games", "games")
+    done = verb("run", "--config", single.configure("alpha"))
+    assert done.returncode == 66
+    assert f"{single.shared}: belongs to uid " in done.stderr
+    assert "hint: give both to one user (chown -R)" in done.stderr
+    assert [path.name for path in (single.shared / "shadowd").iterdir()] == []
