@@ -31,11 +31,10 @@ from pathlib import Path
 from typing import Final
 
 from shadowd.adapters.claimnames import (
-    OUTCOME_PREFIX,
+    MAX_LISTED,
     Listing,
     Look,
     claim_name,
-    epoch_of,
     look,
     notice_name,
     outcome_name,
@@ -43,8 +42,8 @@ from shadowd.adapters.claimnames import (
     take_listing,
 )
 from shadowd.adapters.claimreader import ClaimReader, Kept, floor_of, foreign, left_open, thinned
+from shadowd.adapters.pruning import choose
 from shadowd.adapters.publish import (
-    MAX_NAMES,
     Link,
     create_file,
     make_directories,
@@ -72,9 +71,10 @@ from shadowd.core.values import (
 )
 
 PRUNE_ABOVE: Final = 400
-"""Claims; more than that, and a confirmed epoch prunes down to ``PRUNE_TO``."""
+"""Claims; more than that, and an epoch that is confirmed or failed prunes down to ``PRUNE_TO``."""
 PRUNE_TO: Final = 200
-_PRUNED_AT_ONCE: Final = 250
+_PRUNES = frozenset({NoticeKind.STARTED, NoticeKind.FAILED})
+"""Then nobody waits for a master who would not wait anyhow; the first moves the boundary of what may go."""
 _MOST_LISTED: Final = 4096
 _STEM: Final = "tmp"
 
@@ -154,44 +154,26 @@ class DirectoryClaimLog:
             return _taken(self._claims / claim_name(claim.epoch), holder)
         if path.name in present:
             return reader.flaw(claim.epoch, kind)
-        if kind in OUTCOMES:
-            return self._close(claim, kind, data, reader)
-        found = self._create(path, data)
-        if isinstance(found, Unknown):
-            return found
-        if kind is NoticeKind.STARTED:
-            # Only now does the boundary of what may go move, and now nobody waits for a master.
-            self._prune_surplus()
-        return None
+        problem = self._close(claim, kind, data, reader) if kind in OUTCOMES else self._add(path, data)
+        if problem is None and kind in _PRUNES and len(listed) > PRUNE_ABOVE:
+            self.prune(PRUNE_TO)
+        return problem
 
     def prune(self, keep: int) -> int | Unknown:
-        """Remove the oldest claims until ``keep`` are left, a bounded number at once; return how many.
-
-        Never the highest, the last confirmed (an adopted one does not count), or anything after it
-        (PROTOCOL rules 7 and 15). A claim goes before its notices: a claim without its ``failed`` would
-        supersede a running master.
-        """
+        """Remove the oldest that may go until ``keep`` are left, a bounded number at once; how many."""
         listing = take_listing(self._directory)
         if isinstance(listing, Unknown):
             return listing
         seen = look(listing)
-        reader = ClaimReader(self._cell, self._directory, seen, self._read)
-        floor = min(floor_of(seen, reader), max(seen.claims, default=0))
-        surplus = max(0, len(seen.claims) - max(1, keep))
-        doomed = sorted(epoch for epoch in seen.claims if epoch < floor)[: min(surplus, _PRUNED_AT_ONCE)]
-        if not doomed:
-            return 0
-        least = f"{doomed[-1] + 1:010d}"
-        notices = [name for name in seen.notices if name.removeprefix(OUTCOME_PREFIX)[:10] < least]
+        doomed = choose(seen, ClaimReader(self._cell, self._directory, seen, self._read), keep)
         try:
-            for epoch in doomed:
+            for epoch in doomed.claims:
                 (self._claims / claim_name(epoch)).unlink(missing_ok=True)
-            for name in notices:
-                if epoch_of(name.removeprefix(OUTCOME_PREFIX)):
-                    (self._notices / name).unlink(missing_ok=True)
+            for name in doomed.notices:
+                (self._notices / name).unlink(missing_ok=True)
         except OSError as error:
             return unreadable(self._claims, error)
-        return len(doomed)
+        return len(doomed.claims)
 
     def _ledger(self, seen: Look) -> Ledger | Unknown:
         reader = ClaimReader(self._cell, self._directory, seen, self._read)
@@ -212,6 +194,7 @@ class DirectoryClaimLog:
             (
                 *(_strange(self._claims / name) for name in sorted(seen.strange_claims)),
                 *(_strange(self._notices / name) for name in sorted(strange)),
+                *(self._beyond(name, max(seen.claims, default=0)) for name in seen.beyond),
                 *reader.flaws,
                 *(
                     record.claim
@@ -220,6 +203,12 @@ class DirectoryClaimLog:
                 ),
             ),
         )
+
+    def _beyond(self, name: str, highest: int) -> Unknown:
+        detail = (
+            f"its number is far beyond all others, of which the highest is {highest}: no daemon of this cell"
+        )
+        return Unknown(Problem.GARBAGE, str(self._directory / name), f"{detail} counted so far; move it away")
 
     def _close(self, claim: ClaimKey, kind: NoticeKind, data: bytes, reader: ClaimReader) -> Unknown | None:
         epoch = claim.epoch
@@ -248,10 +237,9 @@ class DirectoryClaimLog:
             f"epoch {epoch} was closed as {first.value} before; an epoch has one outcome",
         )
 
-    def _prune_surplus(self) -> None:
-        names = list_dir(self._claims, MAX_NAMES)
-        if not isinstance(names, Unknown) and len(names) > PRUNE_ABOVE:
-            self.prune(PRUNE_TO)
+    def _add(self, path: Path, data: bytes) -> Unknown | None:
+        found = self._create(path, data)
+        return found if isinstance(found, Unknown) else None
 
     def _create(self, path: Path, data: bytes) -> bytes | Unknown:
         try:
@@ -269,7 +257,7 @@ class DirectoryClaimLog:
             return
         self._swept = True
         for directory in (self._claims, self._notices):
-            names = list_dir(directory, MAX_NAMES)
+            names = list_dir(directory, MAX_LISTED)
             if not isinstance(names, Unknown):
                 sweep(directory, names, _STEM, self._host)
 

@@ -5,6 +5,9 @@ that merely resembles a record (``7.json``, a notice of an unknown kind) is repo
 a newer release's, and a bid past it may be a second master. Anything else (editors' copies, hidden
 private files) is ignored, or a stray backup file would switch failover off.
 
+A number far above all others is a doubt too, and counts as nothing else: whoever claims takes the next one
+after the highest, and names have ten digits.
+
 This module refuses to take a directory for missing because an open said so: over NFS that answer may be
 30 s old, so a fresh listing of the directory above must agree (NFS.md).
 """
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from shadowd.adapters.publish import MAX_NAMES
 from shadowd.adapters.reading import list_dir, place, unreadable
@@ -26,6 +30,11 @@ Names = Mapping[str, int]
 
 OUTCOME_PREFIX = ".outcome."
 _DIGITS = 10
+LEAP: Final = 10_000_000
+"""No cell gets there by counting: one epoch each ten minutes makes as many in 190 years."""
+_CEILING: Final = 10**_DIGITS - LEAP
+MAX_LISTED: Final = 400_000
+"""Names in one of the two directories: a hundred thousand failed starts that nobody could prune."""
 _KINDS = {f".{kind.value}.json": kind for kind in NoticeKind}
 _RECORD = re.compile(r"[0-9]+(\.\w+)?\.json")
 
@@ -48,6 +57,8 @@ class Look:
     notices: Names
     started: tuple[int, ...]
     """Confirmed epochs, newest first."""
+    beyond: tuple[str, ...] = ()
+    """Claims and notices with a number that the others do not lead to; they count as nothing else."""
 
     def kinds(self, floor: int) -> tuple[dict[int, set[NoticeKind]], tuple[str, ...]]:
         """Return the notices of each epoch from ``floor`` on, and the names that only resemble one."""
@@ -113,7 +124,29 @@ def look(listing: Listing) -> Look:
             claims[epoch] = inode
         elif _RECORD.fullmatch(name):
             strange.append(name)
-    return Look(claims, tuple(strange), listing.notices, _started(listing.notices))
+    seen = Look(claims, tuple(strange), listing.notices, _started(listing.notices))
+    numbers = {*claims, *map(epoch_of, listing.notices)} - {0}
+    return seen if max(numbers, default=0) <= LEAP else _within_reason(seen, numbers)
+
+
+def _within_reason(seen: Look, numbers: Iterable[int]) -> Look:
+    """Return the look without the numbers far above all others: one more than the highest is claimed next.
+
+    A number is no proof of a later master by itself. Counted, ``9999999999`` would leave no number to claim.
+    """
+    last = 0
+    for number in sorted(numbers):
+        if number >= _CEILING or (last and number > last + LEAP):
+            break
+        last = number
+    most = f"{last:0{_DIGITS}d}~"
+    beyond = (
+        *(f"claims/{claim_name(epoch)}" for epoch in seen.claims if epoch > last),
+        *(f"notices/{name}" for name in seen.notices if epoch_of(name) and name > most),
+    )
+    notices = {name: inode for name, inode in seen.notices.items() if name < most or not epoch_of(name)}
+    claims = {epoch: inode for epoch, inode in seen.claims.items() if epoch <= last}
+    return Look(claims, seen.strange_claims, notices, _started(notices), tuple(sorted(beyond)))
 
 
 def scan(directory: Path, spool: Path) -> Names | Unknown:
@@ -134,9 +167,9 @@ def scan(directory: Path, spool: Path) -> Names | Unknown:
 
 def _entries(directory: Path) -> Names:
     with os.scandir(directory) as entries:
-        names = {entry.name: entry.inode() for entry in islice(entries, MAX_NAMES + 1)}
-    if len(names) > MAX_NAMES:
-        raise ValueError(f"more than {MAX_NAMES} entries")
+        names = {entry.name: entry.inode() for entry in islice(entries, MAX_LISTED + 1)}
+    if len(names) > MAX_LISTED:
+        raise ValueError(f"more than {MAX_LISTED} entries")
     return names
 
 

@@ -68,6 +68,10 @@ Becoming master
         the lease, dated early by the beat, takes its place before ``started`` is: whoever dies in between
         leaves what binds to the next daemon, and to the enforcer, which renews neither.
         A claim closed ``failed`` supersedes nobody; one claim, one start. ``bid``, ``launching``, ``ledger``
+        After each failure in a row a host waits twice as long, up to ``retry_limit``, and beats that a failed
+        launch left behind end no waiting: it spends about one epoch in ``retry_limit``, 144 a day of 600 s;
+        as many more at most for masters that end soon after they were confirmed, besides their restarts.
+        ``watch``, ``memory``
         For a master that writes no heartbeat the guard beats, and a mark of a shutdown ends it. ``beating``
 
 Guarding
@@ -111,6 +115,9 @@ Guarding
         A notice carries the nonce of its claim. Without it, it is a doubt: no outcome, no confirmation. A
         number without a readable claim is a doubt too, and supersedes nobody. Nothing is written about a
         claim where another one holds its number. ``ledger``, ``own``, ``adapters.claimreader``
+        Only what accounts for nothing is pruned: what stands before the last epoch confirmed by a launch, and
+        what was closed ``failed``; never the highest. It needs no success. A number that the others do not
+        lead to is a doubt, and counts as nothing else. ``adapters.pruning``, ``adapters.claimnames``
 
 The ancestor's lock
     16. Empty or unknown content: hands off. ``eligibility``, ``bid``. TORQUE's server.lock too: held or

@@ -66,10 +66,16 @@ class Adoptions:
         self._timing = timing
         self._memory = memory
         self._at = now
+        self._failures = 0
 
-    def wait(self, now: Instant) -> None:
-        """Wait after one that came to nothing."""
-        self._at = Instant(now + self._timing.retry_after)
+    def wait(self, now: Instant, *, failed: bool) -> None:
+        """Wait after one that came to nothing; longer each time that it cost an epoch."""
+        self._failures = self._failures + 1 if failed else 1
+        self._at = Instant(now + self._timing.pause_after(self._failures))
+
+    def done(self) -> None:
+        """Hear that one came to its good end."""
+        self._failures = 0
 
     def of(self, seen: Observed, now: Instant) -> "Adoption | None":
         """Return the adoption of the resident master of this round; None where there is none, or not now.

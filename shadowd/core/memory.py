@@ -43,6 +43,8 @@ class Memory:
         """The outcome was there at our first listing: old news, which hastens nothing."""
         self._beat_at_end: int | None = None
         self._overtaken = False
+        self._beaten_under = Epoch(0)
+        """The highest epoch at the last beat that moved while no launch was under way."""
         self._paused = False
         self._pauses: int | None = None
         """How many pauses the cell had had by the last round that told."""
@@ -86,6 +88,19 @@ class Memory:
         """Count an answering master as a sign of life."""
         self.silence.restart(now)
         self._overtaken = True
+
+    def reigns(self) -> bool:
+        """Tell whether a beat that moved just now shows a master, and not a launch that may come to nothing.
+
+        Where a guard beats, each failed launch leaves beats behind. A confirmed master's count at once, those
+        of one that somebody started by hand from the second on under one epoch.
+        """
+        newest = self.ledger.records[-1] if self.ledger.records else None
+        if newest is not None and newest.open:
+            self._beaten_under = Epoch(0)
+            return newest.confirmed
+        before, self._beaten_under = self._beaten_under, Epoch(self.ledger.highest + 1)
+        return before == self._beaten_under
 
     @property
     def shut_down(self) -> bool:

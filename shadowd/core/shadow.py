@@ -135,13 +135,14 @@ class Shadow:
         if guard.ended is None or guard.ended.outcome is None:
             return (*self.course.go(Reason.GONE_BEFORE, now, epoch=epoch), *self.tick(now))
         outcome, reason = guard.ended.outcome, guard.ended.reason
+        since = self.course.since
         said = self.course.go(reason, now, epoch=epoch, detail=guard.detail)
         at = self._persistence.next(now) if outcome is NoticeKind.DIED else None
         if at is not None:
             self._revival = Revival(claim, at)
         else:
             self.own.owe(claim, outcome, now, self.memory.ledger)
-            self.watch.stand_back(reason, now)
+            self.watch.stand_back(reason, since, now)
         self.watch.at_once(now)
         return (*said, *self.tick(now))
 
@@ -224,11 +225,12 @@ class Shadow:
         self.adoption = None
         said = self.course.go(adoption.ending, now, epoch=adoption.epoch, detail=adoption.detail)
         if adoption.ending is Reason.ADOPTED:
+            self._adoptions.done()
             self.reign = adoption.reign
             return (*actions, *said)
         if adoption.claimed:
             self.own.owe(adoption.reign.claim, NoticeKind.FAILED, now)
-        self._adoptions.wait(now)
+        self._adoptions.wait(now, failed=adoption.claimed)
         self.watch.at_once(now)
         return (*actions, *said, *self.tick(now))
 

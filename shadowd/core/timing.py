@@ -69,6 +69,10 @@ class Timing:
         """How long after its last sign of life a guarded master may live, seen from outside."""
         return handover(self.lease, self.step_down_timeout)
 
+    def pause_after(self, failures: int) -> Seconds:
+        """Return how long is waited after so many failures in a row: this bounds the epochs of a day."""
+        return Seconds(min(self.retry_limit, self.retry_after * 2.0 ** min(failures - 1, 16)))
+
     def derived(self) -> "Timing":
         """Return the same timing with every zero in a derived field replaced (PROTOCOL, "Parameters")."""
         from_earliest = Seconds(min(15.0, self.earliest / 10))

@@ -67,6 +67,8 @@ class Watch:
         self._retry_at = course.since
         self._back_until = course.since
         """Others go first until then, whatever beats meanwhile."""
+        self._falls = 0
+        """Masters of this host in a row that ended soon."""
         self._unresolvable: Host | None = None
         self._listener: Host | None = None
         self._asked: Reason | None = None
@@ -113,9 +115,10 @@ class Watch:
     def observed(self, seen: Observed, change: Change, now: Instant) -> tuple[Action, ...]:
         """Judge one full round that the memory has taken in."""
         if change is Change.MOVED:
-            self.attempts = 0
-            self._retry_at = now
             self._unresolvable = self._listener = None
+            if self._memory.reigns():
+                self.attempts = 0
+                self._retry_at = now
         self.refusals = refusals(seen, self._circumstances(now), now)
         said = self._standing.say(self.refusals)
         if self._course.state is State.VERIFYING:
@@ -155,14 +158,18 @@ class Watch:
     def back_off(self, now: Instant) -> None:
         """Wait after a failed attempt: longer each time, and never for ever."""
         self.attempts += 1
-        doubled = self._timing.retry_after * 2 ** min(self.attempts - 1, 16)
-        self._retry_at = Instant(now + min(self._timing.retry_limit, doubled))
+        self._retry_at = Instant(now + self._timing.pause_after(self.attempts))
         self.bid_over(now)
 
-    def stand_back(self, reason: Reason, now: Instant) -> None:
-        """Let others go first, after a master of this host ended and nobody shut the cell down."""
+    def stand_back(self, reason: Reason, since: Instant, now: Instant) -> None:
+        """Let others go first, after the master here, guarded ``since``, ended and nobody shut the cell down.
+
+        Longer each time that it did not last, or two hosts would hand over one that cannot live thousands of
+        times a day.
+        """
         if reason in _FAILED_HERE:
-            self._back_until = Instant(now + self._timing.retry_after)
+            self._falls = 1 if now >= since + self._timing.retry_limit else self._falls + 1
+            self._back_until = Instant(now + self._timing.pause_after(self._falls))
 
     def bid_over(self, now: Instant) -> None:
         """Begin the delay where it applies after a bid that came to nothing."""

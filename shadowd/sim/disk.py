@@ -14,11 +14,13 @@ from enum import Enum
 from typing import Any
 
 from shadowd.core.ledger import EpochRecord, Ledger
+from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
     OUTCOMES,
     Claim,
     ClaimKey,
+    ClaimReason,
     Epoch,
     Host,
     Lock,
@@ -27,6 +29,7 @@ from shadowd.core.values import (
     Pause,
     PauseReading,
     Problem,
+    Protection,
     Seconds,
     Unknown,
 )
@@ -87,6 +90,10 @@ def late(seconds: float) -> Fault:
     return Fault(done=True, known=True, late=Seconds(seconds))
 
 
+_PRUNES = frozenset({NoticeKind.STARTED, NoticeKind.FAILED})
+PRUNE_ABOVE, PRUNE_TO = 400, 200
+
+
 class Disk:
     """The files of one cell. Fields are set by tests as a person would edit the files."""
 
@@ -133,8 +140,38 @@ class Disk:
             return Unknown(Problem.UNREADABLE, f"notices/{epoch}.{kind.value}", "closed before")
         self._ledger = None
         self.notices[epoch] = present | {kind}
+        if kind in _PRUNES and len(self.claims) > PRUNE_ABOVE:
+            self._prune()
         self.stir()
         return None
+
+    def add_failed(self, host: Host, count: int, timing: Timing) -> None:
+        """Have so many epochs that were claimed and closed ``failed``, one after the other."""
+        told = frozenset({NoticeKind.LAUNCHING, NoticeKind.FAILED})
+        terms = (timing.lease, timing.licence, timing.window, Protection.GUARDED, 0.0)
+        for _ in range(count):
+            last = max(self.claims, default=Epoch(0))
+            epoch = Epoch(last + 1)
+            who = (host, f"machine-{host}", "boot", 1, "start", f"failed-{epoch}")
+            self.claims[epoch] = Claim(self.cell, epoch, *who, ClaimReason.SILENCE, last, *terms)
+            self.notices[epoch] = told
+        self._ledger = None
+        self._prune()
+        self.stir()
+
+    def _prune(self) -> None:
+        """Remove the oldest epochs that account for nothing, as the real directory is pruned."""
+        kinds = {epoch: self.notices.get(epoch, frozenset()) for epoch in sorted(self.claims)}
+        first = min((record.epoch for record in self.ledger().suspects), default=Epoch(0))
+        spent = [
+            epoch
+            for epoch in list(kinds)[:-1]
+            if epoch < first or (NoticeKind.FAILED in kinds[epoch] and NoticeKind.STARTED not in kinds[epoch])
+        ]
+        for epoch in spent[: len(self.claims) - PRUNE_TO]:
+            del self.claims[epoch]
+            self.notices.pop(epoch, None)
+        self._ledger = None
 
     def put_back(self, highest: int) -> None:
         """Lose every record above this epoch, as a restored directory does."""

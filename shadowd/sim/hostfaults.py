@@ -16,7 +16,7 @@ _SLOWEST = 1.3
 
 
 class HostFaults(Repairs):
-    """Crashes, freezes, cuts, broken and slow programs, and lying probes."""
+    """Crashes, freezes, cuts, broken and slow programs, what they leave, and lying probes."""
 
     def _crash(self, host: SimHost, _strike: Strike) -> Repair | None:
         if not host.up:
@@ -139,6 +139,9 @@ class HostFaults(Repairs):
         seat = self._seat(host)
         seat.slow = Seconds(strike.dice * _SLOWEST * host.timing.launch_timeout)
         return lambda: setattr(seat, "slow", Seconds(0))
+
+    def _failed_starts(self, host: SimHost, strike: Strike) -> None:
+        self._world.disk.add_failed(host.name, 1000 + int(1000 * strike.dice), host.timing)
 
     def _lie(self, host: SimHost, strike: Strike) -> Repair:
         seat = self._seat(host)

@@ -33,6 +33,7 @@ class Program(Enum):
 
     GOOD = "good"
     EXITS = "exits with 1"
+    FALLS = "beats once, and exits with 1"
     DEAF = "runs and does nothing"
     MISSING = "missing"
 
@@ -144,7 +145,7 @@ class Master(Process):
         self._binds = 0
         if home.program is Program.EXITS:
             self._then(_TO_BIND, lambda: self.end(1))
-        elif home.program is Program.GOOD:
+        elif home.program in {Program.GOOD, Program.FALLS}:
             self._then(Seconds(_TO_BIND + home.slow), self._bind)
 
     @property
@@ -218,6 +219,9 @@ class Master(Process):
         self._then(_TO_WRITE, self._take_over_files)
 
     def _take_over_files(self) -> None:
+        if self._home.program is Program.FALLS:
+            self.end(1)
+            return
         self._home.disk.remove_lock()
         self._home.disk.active = self.where
         self._then(_TO_READ_SPOOL, self._serve)

@@ -50,6 +50,8 @@ class Kind(Enum):
     BREAK_PROGRAM = "break_program"
     SLOW_START = "slow_start"
     """A master takes its time to become ready: up to ``launch_timeout``, and beyond."""
+    FAILED_STARTS = "failed_starts"
+    """What weeks of starts that came to nothing leave behind: more than a thousand epochs, closed."""
     LIE = "lie"
     """Probes say what is not so."""
     STEP_WALL = "step_wall"
@@ -72,7 +74,7 @@ class Kind(Enum):
 EXOTIC = frozenset({Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.EMPTY, Kind.RESTORE})
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 ORDINARY = frozenset(Kind) - EXOTIC
-LATER = frozenset({Kind.SLOW_START})
+LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS})
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
 OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE})

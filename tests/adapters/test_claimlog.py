@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadowd.adapters import claimlog
 from shadowd.adapters.claimlog import DirectoryClaimLog
-from shadowd.adapters.claimnames import claim_name, epoch_of, notice_name
+from shadowd.adapters.claimnames import claim_name, notice_name
 from shadowd.adapters.claimreader import CLOSED_LISTED
 from shadowd.adapters.records import encode_claim
 from shadowd.core.ledger import Ledger
@@ -254,48 +253,6 @@ def test_a_claim_is_read_once_and_a_restored_directory_is_noticed(tmp_path: Path
     restored = listed(log).records[0].claim
     assert isinstance(restored, Claim)
     assert restored.host == "b"
-
-
-def test_pruning_keeps_the_highest_the_last_confirmed_and_all_later(tmp_path: Path) -> None:
-    """Only history goes, claims and notices both."""
-    fill(tmp_path, 20, [NoticeKind.STARTED, NoticeKind.DIED])
-    fill(tmp_path, 5, [NoticeKind.FAILED], first=21)
-    log = log_of(tmp_path, "a")
-    before = listed(log)
-    assert log.prune(1) == 19
-    assert listed(log) == before
-    left = {path.name for path in (tmp_path / "shadowd").rglob("*.json")}
-    assert {epoch_of(name) for name in left} == set(range(20, 26))
-    assert log.prune(1) == 0
-
-
-def test_pruning_removes_no_more_than_asked(tmp_path: Path) -> None:
-    """The oldest go first, until ``keep`` are left."""
-    fill(tmp_path, 10, [NoticeKind.STARTED])
-    log = log_of(tmp_path, "a")
-    assert log.prune(7) == 3
-    assert log.prune(7) == 0
-    assert min(path.name for path in (tmp_path / "shadowd" / "claims").iterdir()) == claim_name(4)
-
-
-def test_pruning_without_a_confirmed_epoch_removes_nothing(tmp_path: Path) -> None:
-    """Everybody after the last confirmed one may have to be accounted for."""
-    fill(tmp_path, 10, [NoticeKind.FAILED])
-    assert log_of(tmp_path, "a").prune(1) == 0
-
-
-def test_a_confirmed_epoch_prunes_a_directory_that_grew_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody has to call it: the boundary moves with ``started``, and so does the broom."""
-    monkeypatch.setattr(claimlog, "PRUNE_ABOVE", 10)
-    monkeypatch.setattr(claimlog, "PRUNE_TO", 5)
-    fill(tmp_path, 12, [NoticeKind.STARTED, NoticeKind.DIED])
-    log = log_of(tmp_path, "a")
-    won(log, 13)
-    assert log.notice(ClaimKey(Epoch(13), "mine"), NoticeKind.STARTED, "") is None
-    assert len(list((tmp_path / "shadowd" / "claims").iterdir())) == 5
-    assert epochs(listed(log)) == [13]
 
 
 def test_months_of_failures_do_not_make_the_ledger_grow(tmp_path: Path) -> None:

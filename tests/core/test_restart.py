@@ -175,3 +175,23 @@ def test_an_outcome_that_cannot_be_written_ends_the_restart() -> None:
     del seat.world.refuses[DIED]
     seat.run(3)
     assert (outcome(seat, 1), outcome(seat, 2)) == (DIED, NoticeKind.FAILED)
+
+
+def test_a_master_that_cannot_live_is_left_to_others_longer_each_time() -> None:
+    """Else two hosts would hand it over thousands of times a day; one that lasted begins anew."""
+    seat = guarding(limit=0)
+    for epoch, pause in ((1, 30), (2, 60), (3, 120), (4, 240)):
+        kill(seat, epoch)
+        seat.until(DIED)
+        fell = seat.now
+        seat.until(MakeClaim)
+        assert seat.now - fell == pytest.approx(pause, abs=61), "at the first look after it"
+        assert seat.now - fell >= pause
+        seat.until(NoticeKind.STARTED)
+        seat.settle()
+    seat.run(600, masters_beat=True)
+    kill(seat, 5)
+    seat.until(DIED)
+    fell = seat.now
+    seat.until(MakeClaim)
+    assert 30 <= seat.now - fell <= 91

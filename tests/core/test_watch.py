@@ -285,10 +285,35 @@ def test_a_beat_ends_the_back_off() -> None:
     seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
     seat.run(1150)
     assert seat.reasons == [Reason.ACTIVE_UNKNOWN, Reason.BACKING_OFF]
+    seat.run(120, masters_beat=True)
+    assert seat.cell.snapshot().attempts == 0
+    assert seat.reasons == []
+
+
+def test_a_beat_of_a_confirmed_master_ends_the_back_off_at_once() -> None:
+    """Its record says that it is one."""
+    seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
+    seat.run(1150)
+    seat.world.add(confirmed(1))
     seat.world.advance_beat()
     seat.run(60)
     assert seat.cell.snapshot().attempts == 0
-    assert seat.reasons == []
+
+
+def test_beats_of_launches_that_come_to_nothing_end_no_back_off() -> None:
+    """Where guards beat, every attempt of the other host moves the heartbeat; each is a new epoch."""
+    seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
+    seat.run(1150)
+    attempts = seat.cell.snapshot().attempts
+    for epoch in range(1, 6):
+        seat.world.add(record(epoch, NoticeKind.LAUNCHING, host=ELSEWHERE))
+        for _ in range(2):
+            seat.world.advance_beat()
+            seat.run(60)
+        seat.world.note(epoch, NoticeKind.FAILED)
+        seat.world.advance_beat()
+        seat.run(60)
+    assert seat.cell.snapshot().attempts >= attempts
 
 
 def test_doubt_while_stale_waits() -> None:

@@ -298,6 +298,25 @@ def r15_loss_unnoticed(patch: Patch) -> None:
 
 
 @rule
+def r15_prune_whatever_is_old(patch: Patch) -> None:
+    """Remove the oldest records, whatever they account for."""
+
+    def prune(self: Disk) -> None:
+        for epoch in sorted(self.claims)[:-200]:
+            del self.claims[epoch]
+            self.notices.pop(epoch, None)
+        self._ledger = None
+
+    patch.setattr(Disk, "_prune", prune)
+
+
+@rule
+def r8_any_beat_ends_the_back_off(patch: Patch) -> None:
+    """Take the beats of a launch that came to nothing for a master."""
+    patch.setattr(memory.Memory, "reigns", lambda _self: True)
+
+
+@rule
 def r16_foreign_lock_is_ours(patch: Patch) -> None:
     """Take every lock for an old claim's."""
     patch.setattr(

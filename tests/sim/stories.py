@@ -9,6 +9,7 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, Host, Lock, LockKind, Seconds
 from shadowd.sim.disk import Op, late
 from shadowd.sim.host import SimHost
+from shadowd.sim.master import Program
 from shadowd.sim.swarm import Day, sparse
 from shadowd.sim.weather import Kind, Strike
 
@@ -367,3 +368,20 @@ def daemon_dies_with_started(day: Day) -> None:
 
     at(day, NOON, lambda: setattr(b, "on_operation", hook))
     at(day, NOON + 2000, lambda: setattr(b, "on_operation", None))
+
+
+# --- starts that fail for long ---------------------------------------------------------------------------
+
+
+def failed_starts_while_cut_off(day: Day) -> None:
+    """More than a thousand epochs fail while the old master's lease runs, and are pruned (rule 15)."""
+    cut_within_its_lease(day)
+    strike_on = Strike(NOON + 1, Kind.FAILED_STARTS, 0.0, 0.7, 0.5)
+    at(day, NOON + 1, lambda: day.faults.strike(strike_on))
+
+
+def programs_that_beat_and_fall(day: Day) -> None:
+    """No host can start a master any more, but each attempt moves the heartbeat."""
+    for host in day.world.hosts.values():
+        host.seats["cell"].program = Program.FALLS
+    strike(day, Kind.KILL_MASTER, NOON)

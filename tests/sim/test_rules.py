@@ -3,7 +3,8 @@
 import pytest
 
 from shadowd.core.timing import Timing
-from shadowd.sim.swarm import LEVELS, Day, SeedResult, timed
+from shadowd.core.values import Seconds
+from shadowd.sim.swarm import HOSTS, LEVELS, Day, SeedResult, timed
 from tests.sim import stories
 from tests.sim.dropped import RULES
 from tests.sim.stories import HOURS, Story
@@ -50,6 +51,7 @@ NEEDED: list[tuple[str, Story]] = [
     ("r13_adopt_whatever_runs", stories.stray_start),
     ("r14_own_master_unknown", stories.daemon_restarted),
     ("r15_loss_unnoticed", stories.emptied_directory),
+    ("r15_prune_whatever_is_old", stories.failed_starts_while_cut_off),
     ("r16_foreign_lock_is_ours", stories.shutdown_without_a_guard),
     ("r17_lock_in_two_steps", stories.crash_within_the_lock),
     ("r18_claim_locks_stay", stories.late_lock_beside_a_master),
@@ -97,6 +99,30 @@ def test_days_on_which_more_than_one_rule_protects(story: Story, level: str) -> 
     assert not hurt(live(story, level))
 
 
+BOUNDED = "r8_any_beat_ends_the_back_off"
+RESTLESS = Timing(
+    check_interval=Seconds(5), beat_interval=Seconds(5), stale_after=Seconds(15), delay=Seconds(0)
+)
+"""Timers with which nothing but the back-off keeps hosts from failing again at once."""
+
+
+def failures(hours: float) -> int:
+    """Return how many epochs hosts spend that cannot start a master, in so many hours."""
+    day = Day(1, hours=hours, strikes=(), exact=True, timing=RESTLESS)
+    day.world.after(990, lambda: stories.programs_that_beat_and_fall(day))
+    day.live()
+    return max(day.world.disk.claims)
+
+
+def test_failed_starts_of_a_day_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host fails once in ``retry_limit`` in the end, whatever its attempts leave behind."""
+    hours = 2.5
+    bound = len(HOSTS) * (hours * 3600 / RESTLESS.retry_limit + 10)
+    assert 20 < failures(hours) <= bound
+    RULES[BOUNDED](monkeypatch)
+    assert failures(hours) > bound
+
+
 def test_every_rule_is_needed_or_is_margin() -> None:
     """No rule is left out of both lists."""
-    assert {name for name, _ in NEEDED} | MARGIN.keys() == RULES.keys()
+    assert {name for name, _ in NEEDED} | MARGIN.keys() | {BOUNDED} == RULES.keys()
