@@ -38,9 +38,9 @@ example: completion and checks in an editor that knows JSON Schema for TOML
   $ shadowd config schema > shadowd.schema.json
 """
 _ACL_HOSTS = """\
-example: on a TORQUE server, every host of the list may ask it
-  $ shadowd config acl-hosts | qmgr
-  $ shadowd config acl-hosts --servers h1,h2,h3
+example: hosts that a TORQUE server shall hear besides those of server_name,
+which it adds by itself (a second time is a "Duplicate entry")
+  $ shadowd config acl-hosts --servers h4,h5 | qmgr
 """
 
 

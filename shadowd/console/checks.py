@@ -42,6 +42,9 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield _lock(view)
     if view.server_lock:
         yield server_lock_item(view.server_lock, view.spool)
+    if shared.holder:
+        text = f"{shared.port} of this host is held by {shared.holder}: no master can start here"
+        yield Item("port", _CRITICAL, text, "See which program that is (ss -ltnp, as root), and end it.")
     if view.pause:
         paused = Reason.PAUSE_UNKNOWN if isinstance(shared.pause, Unknown) else Reason.PAUSED
         grave = _CRITICAL if is_over(shared.pause, gathered.now) else _WARNING

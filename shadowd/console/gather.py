@@ -42,6 +42,10 @@ class Shared(NamedTuple):
     """The program of this host's configuration; None where no fence is configured."""
     server_lock: "SeenLock | Unknown | None" = None
     """TORQUE's; None in a cell of another kind."""
+    port: int | None = None
+    """The master's; None where it has none."""
+    holder: str = ""
+    """The user who listens on that port of this host, and whose programs are no masters; empty: none."""
 
 
 class SeenLock(NamedTuple):

@@ -206,6 +206,27 @@ def test_faults_of_this_host_are_found(made: HandMade, change: dict[str, Any], e
     assert found == expected or expected in found
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_port_that_another_user_holds_is_named(made: HandMade) -> None:
+    """A new master could not bind it, so nobody must learn that from a takeover."""
+    program = (
+        "import os, socket; os.setuid(65534); s = socket.create_server(('', 0)); "
+        "print(s.getsockname()[1], flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as stranger:
+        assert stranger.stdout is not None
+        port = int(stranger.stdout.readline())
+        with made.config.open("a") as config:
+            config.write(f"[cell.probe]\nport = {port}\n")
+        seen = look(made)
+        assert verdicts(seen) == {"port": "CRITICAL"}
+        told = f"{port} of this host is held by nobody (uid 65534)"
+        assert told in " ".join(status([seen]).split())
+        stranger.kill()
+
+
 def test_what_a_daemon_meant_to_do_that_runs_no_more_is_no_plan(made: HandMade) -> None:
     """A moment after its end its record is young, and says nothing about what will happen."""
     made.local("h2", pid=1)

@@ -1,8 +1,9 @@
 """A stand-in for TORQUE's server, true to it in what two servers notice of one another.
 
-Run as a program: ``pbs_server [-D] [--ha] [-d HOME]``, with the state in ``HOME/server_priv``. As the real
-one does (TORQUE.md, reference/torque-lab.md) it closes at once whatever it inherited, reads its attributes
-from ``serverdb``, locks, reads its state, listens on port 15001 and answers; SIGTERM ends it in order.
+Run as a program: ``pbs_server [-D] [--ha] [-d HOME] [-t create]``, with the state in ``HOME/server_priv``. As
+the real one does (TORQUE.md, reference/torque-lab.md) it closes at once whatever it inherited, reads its
+attributes from ``serverdb``, locks, reads its state, listens on port 15001 and answers; SIGTERM ends it in
+order.
 
 - Release 2.3: an fcntl write lock on ``server.lock``, without ``--ha`` or it quits, with ``--ha`` tried once
   a second. Opening empties the file, the new server writes its pid.
@@ -15,6 +16,10 @@ A request of the batch protocol is answered as measured with a server that runs 
 shadowd itself"): Disconnect (``+2+22+59``) by an orderly close, in every release; Connect (``+2+2+0``) by a
 rejection in 2.x and 4.x, and by 6.1 (from the source: 5.1.3, 6.0.4) with nothing, the connection kept open
 and a line in the log; any other request of somebody who is not authenticated by a rejection.
+
+``-t create`` makes the database and serves, and makes no directory: where those that ``make install`` has
+made are missing it says so in ``server_logs`` alone and dies, and the command still exits with status 0. At its
+end in order a server without ``--ha`` removes ``server.lock`` in 6.1, and leaves it in 2.5. (Both measured.)
 
 What is added for tests: numbered lines in ``server_priv/journal`` with host and pid, each in one write, so
 that whatever an old server still wrote is seen; and ``b"submit"`` to the port gives a job id. The number
@@ -35,6 +40,8 @@ PORT = 15001
 CONNECT = b"+2+2+0"
 DISCONNECT = b"+2+22+59"
 REJECTION = b"+2+1+5+0+1"
+INSTALLED = ("accounting", "acl_groups", "acl_hosts", "acl_users", "arrays", "credentials", "jobs", "queues")
+"""Directories of ``server_priv`` that the installation makes, some of them."""
 AGAIN = 1.0
 """Seconds between two attempts at a lock."""
 
@@ -50,6 +57,8 @@ class Attributes:
         """It is of a release whose lock is a date."""
         self.mute = release.startswith(("5.", "6."))
         """It has no answer to Connect."""
+        self.tidy = release.startswith("6.")
+        """Without ``--ha`` it removes its lock file when it ends in order."""
         self.check_time = int(found.get("lock_file_check_time", "9"))
         self.update_time = int(found.get("lock_file_update_time", "3"))
         self.start_up = float(found.get("start_up", "0"))
@@ -76,12 +85,19 @@ class PbsServer:
 
     def run(self) -> NoReturn:
         """Wait where that is asked for, then serve."""
+        signal.signal(signal.SIGTERM, lambda *_: self.end())
         if self.standby and self.attributes.dated:
             self.wait_for_date()
         else:
             self.wait_for_lock()
         time.sleep(self.attributes.start_up)
         self.serve()
+
+    def end(self) -> NoReturn:
+        """End in order, as for qterm."""
+        if self.attributes.tidy and not self.standby:
+            self.lock_file.unlink(missing_ok=True)
+        sys.exit(0)
 
     def wait_for_lock(self) -> None:
         """Lock the file, or quit, or try again and again; the descriptor stays open."""
@@ -191,11 +207,27 @@ class PbsServer:
         return sequence
 
 
+def create(home: Path, release: str) -> None:
+    """Make the database, in the background; return in the server that goes on, if it can."""
+    if os.fork():
+        os.waitpid(-1, os.WNOHANG)
+        os._exit(0)
+    os.setsid()
+    missing = [name for name in INSTALLED if not (home / "server_priv" / name).is_dir()]
+    if missing:
+        (home / "server_logs").mkdir(exist_ok=True)
+        (home / "server_logs" / "today").write_text(f"pbsd_init;could not stat {missing[0]}\n")
+        os._exit(1)
+    (home / "server_priv" / "serverdb").write_text(f"release {release}\n")
+    (home / "server_priv" / "sequence").write_text("1\n")
+
+
 def main(arguments: list[str]) -> NoReturn:
     """Do what the command line says."""
     os.closerange(3, 4096)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = Path(arguments[arguments.index("-d") + 1] if "-d" in arguments else "/var/spool/torque")
+    if "create" in arguments:
+        create(home, os.environ.get("RELEASE", "6.1"))
     PbsServer(home, standby="--ha" in arguments).run()
 
 
