@@ -6,6 +6,9 @@ fails there is no matter: a healthy server must outlive any error on the lock fi
 writing, so that over NFSv4 a reader that died cannot hold a refresh up, and with it the next beat (NFS.md,
 "The delegation trap").
 
+A ``pbs_server --ha`` of release 2.3 that begins to wait empties the file that ours holds. Held and empty it
+says nothing of whose it is, and nobody could take over from a host that stands still: it is written again.
+
 A server that puts itself into the background writes another session into the lock than the one that took it;
 its processes are known by their mark, so the record follows. Refuses to touch a lock in which another
 server is written.
@@ -76,6 +79,8 @@ class ServerBeats:
             # Whoever removed it, ours lives. The kernel's lock is the server's own to take.
             if content.problem is Problem.MISSING and self._lock.method == LEASE:
                 rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
+        elif not word(content) and session.epoch == self._holds:
+            rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
         elif word(content) != session.session:
             self._follow(session, word(content))
         elif self._lock.method == LEASE:

@@ -126,6 +126,9 @@ def _port(cell: LightCell) -> int | None:
         return cell.port
     if cell.kind == "torque":
         return _PBS_SERVER
+    named = os.environ.get("SGE_QMASTER_PORT", "").strip()
+    if named.isascii() and named.isdecimal():
+        return int(named)
     try:
         return _socket.getservbyname("sge_qmaster", "tcp")
     except OSError:

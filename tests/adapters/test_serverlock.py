@@ -341,6 +341,23 @@ def test_a_lease_is_refreshed_with_each_beat(priv: Place) -> None:
     writer.close()
 
 
+@pytest.mark.parametrize("method", ["fcntl", "lease"])
+def test_a_lock_that_a_waiting_server_emptied_is_written_again(priv: Place, method: str) -> None:
+    """Release 2.3 opens it so. Held and empty it names nobody, and a frozen host could not be replaced."""
+    priv.lock.write_text("7\n")
+    priv.record()
+    priv.hold()
+    writer = beats(priv, method)
+    assert writer.write(Epoch(3)) is None
+    inode = priv.lock.stat().st_ino
+    priv.lock.open("w").close()
+    assert seen(priv.file(method)) is Problem.EMPTY
+    assert writer.write(Epoch(3)) is None
+    assert seen(priv.file(method)) is CLEAR
+    assert priv.lock.stat().st_ino == inode
+    writer.close()
+
+
 @pytest.mark.parametrize("nonce", ["abc", "another"])
 @pytest.mark.parametrize("method", ["fcntl", "lease"])
 def test_a_server_that_went_into_the_background_is_followed(priv: Place, method: str, nonce: str) -> None:

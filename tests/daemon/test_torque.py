@@ -54,7 +54,7 @@ def test_the_first_daemon_starts_a_server_at_once(torque: Torque) -> None:
     session = json.loads((torque.shared / "shadowd" / "server.session").read_text())
     assert (session["epoch"], session["session"], session["host"]) == (1, server, "alpha")
     assert torque.daemons["beta"].record()["state"] == "standby"
-    ours = {"shadowd", "serverdb", "server.lock", "server.lock.mutex"}
+    ours = {"shadowd", "serverdb", "sequence", "server.lock", "server.lock.mutex"}
     assert {path.name for path in torque.shared.iterdir()} <= ours
 
 
@@ -83,7 +83,7 @@ def test_a_server_with_the_manners_of_pbs_server(torque: Torque, options: tuple[
     assert torque.daemons["alpha"].record()["state"] == "active"
     rival.kill()
     (server,) = torque.masters("alpha")
-    assert torque.lock.read_text() == f"{server}\n"
+    patiently(lambda: torque.lock.read_text() == f"{server}\n", LONG, "it is in the lock", torque.story)
     for pid in torque.freeze("alpha"):
         assert processes.alive(pid)
     torque.wait_master("beta")

@@ -1,5 +1,9 @@
-"""Whole daemons on a TORQUE cell: hosts on one machine, one ``server_priv``, a program for a server."""
+"""Whole daemons on a TORQUE cell: hosts on one machine, one ``server_priv``, a program for a server.
 
+A server that is none of ours is the stand-in of the lab (``lab.pbs_server``), as quick as it can be set.
+"""
+
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -7,8 +11,13 @@ from pathlib import Path
 
 from tests.daemon.generics import SINGLETON, Generic
 from tests.daemon.toys import launch
+from tests.lab import pbs_server
 
-RIVAL = Path(__file__).with_name("rival.py")
+RIVALS: dict[str, dict[str, float | str]] = {
+    "fcntl": {"release": "2.3", "again": 0.2},
+    "lease": {"release": "6.1", "lock_file_check_time": 3, "lock_file_update_time": 1, "again": 0.2},
+}
+"""By the method of its lock: a server of TORQUE's own high availability."""
 FAST: dict[str, float | str] = {
     "retry_interval": 0.2,
     "beat_interval": 0.2,
@@ -40,7 +49,11 @@ class Torque(Generic):
     def create(self) -> "Torque":
         """Make a ``server_priv`` with its database."""
         self.shared.mkdir(parents=True)
-        (self.shared / "serverdb").write_text("")
+        attributes = {"journal": self.journal, "port": 0, "writes": 0.1, **RIVALS[self.method]}
+        (self.shared / "serverdb").write_text(
+            "".join(f"{key} {value}\n" for key, value in attributes.items())
+        )
+        (self.shared / "sequence").write_text("1\n")
         return self
 
     def configure(self, host: str) -> Path:
@@ -88,7 +101,15 @@ class Torque(Generic):
 
     def rival(self, name: str = "rival") -> "subprocess.Popen[bytes]":
         """Start a server that is none of ours."""
-        started = subprocess.Popen([sys.executable, RIVAL, self.method, self.lock, self.journal, name])
+        home = self.root / f"home-{name}"
+        program = home / "pbs_server"
+        if not home.exists():
+            home.mkdir()
+            (home / "server_priv").symlink_to(self.shared)
+            source = Path(pbs_server.__file__).read_text()
+            program.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{source}")
+            program.chmod(0o755)
+        started = subprocess.Popen([program, "-D", "--ha", "-d", home], env={"HOST": name})
         self.rivals.append(started)
         return started
 

@@ -18,12 +18,14 @@ rejection in 2.x and 4.x, and by 6.1 (from the source: 5.1.3, 6.0.4) with nothin
 and a line in the log; any other request of somebody who is not authenticated by a rejection.
 
 ``-t create`` makes the database and serves, and makes no directory: where those that ``make install`` has
-made are missing it says so in ``server_logs`` alone and dies, and the command still exits with status 0. At its
+made are missing it says so in ``server_logs`` alone and dies, and the command exits with status 0. At its
 end in order a server without ``--ha`` removes ``server.lock`` in 6.1, and leaves it in 2.5. (Both measured.)
 
-What is added for tests: numbered lines in ``server_priv/journal`` with host and pid, each in one write, so
-that whatever an old server still wrote is seen; and ``b"submit"`` to the port gives a job id. The number
-comes from a shared file and is kept in memory, as in the real server: two servers give ids twice.
+What is added for tests: lines of pid, host and number in ``server_priv/journal``, each in one write, so that
+whatever an old server still wrote is seen; and ``b"submit"`` to the port gives a job id, whose number comes
+from a shared file and is kept in memory, as in the real server: two servers give ids twice. Where servers
+share a machine ``serverdb`` says by ``journal`` where else the lines go and by ``port`` 0 that any free one
+will do, and the variable ``HOST`` whose they are.
 """
 
 import fcntl
@@ -43,7 +45,6 @@ REJECTION = b"+2+1+5+0+1"
 INSTALLED = ("accounting", "acl_groups", "acl_hosts", "acl_users", "arrays", "credentials", "jobs", "queues")
 """Directories of ``server_priv`` that the installation makes, some of them."""
 AGAIN = 1.0
-"""Seconds between two attempts at a lock."""
 
 
 class Attributes:
@@ -59,6 +60,11 @@ class Attributes:
         """It has no answer to Connect."""
         self.tidy = release.startswith("6.")
         """Without ``--ha`` it removes its lock file when it ends in order."""
+        self.journal = found.get("journal", "")
+        self.host = os.environ.get("HOST", socket.gethostname().partition(".")[0])
+        self.port = int(found.get("port", PORT))
+        self.again = float(found.get("again", AGAIN))
+        """Seconds between two attempts at a lock."""
         self.check_time = int(found.get("lock_file_check_time", "9"))
         self.update_time = int(found.get("lock_file_update_time", "3"))
         self.start_up = float(found.get("start_up", "0"))
@@ -76,7 +82,6 @@ class PbsServer:
         self.standby = standby
         self.attributes = Attributes(self.private / "serverdb")
         self.lock_file = self.private / "server.lock"
-        self.host = socket.gethostname().partition(".")[0]
         self.lock = -1
         self.kept: list[socket.socket] = []
         """Connections that it neither answers nor closes."""
@@ -109,7 +114,7 @@ class PbsServer:
             except OSError:
                 if not self.standby:
                     sys.exit("pbs_server: another server running")
-                time.sleep(AGAIN)
+                time.sleep(self.attributes.again)
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, b"%d\n" % os.getpid(), 0)
 
@@ -152,7 +157,7 @@ class PbsServer:
                 else:
                     return mutex
             sys.stderr.write("ALERT   could not create lock\n")
-            time.sleep(AGAIN)
+            time.sleep(self.attributes.again)
 
     def renew(self) -> bool:
         """Renew the date if it is still this server's; the first time nobody looks whose it is."""
@@ -168,14 +173,16 @@ class PbsServer:
 
     def serve(self) -> NoReturn:
         """Answer, write, and renew the date, each in its time."""
-        journal = os.open(self.private / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        listener = socket.create_server(("", PORT), backlog=64)
+        place = self.attributes.journal or self.private / "journal"
+        journal = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # Port 0 is any that is free, and nobody knows which.
+        listener = socket.create_server(("", self.attributes.port), backlog=64)
         sequence = int((self.private / "sequence").read_text())
         number, pause = 0, self.attributes.writes
         renewal = time.monotonic() + self.attributes.update_time
         while True:
             number += 1
-            os.write(journal, f"{number} {self.host} {os.getpid()}\n".encode())
+            os.write(journal, f"{os.getpid()} {self.attributes.host} {number}\n".encode())
             ends = time.monotonic() + pause
             while (left := ends - time.monotonic()) > 0:
                 listener.settimeout(left)

@@ -181,14 +181,14 @@ class TorqueCell:
         if not self.journal.exists():
             return []
         words = (line.split() for line in self.journal.read_text().splitlines())
-        return [(int(number), Reign(self._plain(host), int(pid))) for number, host, pid in words]
+        return [(int(number), Reign(self._plain(host), int(pid))) for pid, host, number in words]
 
     def last(self) -> Reign | None:
         """Return the server that wrote the last line; cheap however long the journal is."""
         try:
             with self.journal.open("rb") as journal:
                 journal.seek(max(0, journal.seek(0, os.SEEK_END) - 200))
-                number, host, pid = journal.read().splitlines()[-1].split()
+                pid, host, number = journal.read().splitlines()[-1].split()
         except (OSError, IndexError, ValueError):
             return None
         return Reign(self._plain(host.decode()), int(pid)) if number.isdigit() else None
