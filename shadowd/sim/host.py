@@ -49,6 +49,8 @@ class SimHost(Bench):
         self.timing = timing
         self.up = True
         self.cut = False
+        self.stranger: ProbeOutcome | None = None
+        """What a user without rights makes whoever asks hear, who listens on the ports that no master has."""
         self.boots = 1
         self.daemon: Daemon | None = None
         self.fed = Moment(0.0)

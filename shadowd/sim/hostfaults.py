@@ -156,5 +156,9 @@ class HostFaults(Repairs):
         seat.lie = outcomes[int(strike.dice * len(outcomes))]
         return lambda: setattr(seat, "lie", None)
 
+    def _squat(self, host: SimHost, strike: Strike) -> Repair:
+        host.stranger = (ProbeOutcome.LISTENS, ProbeOutcome.SILENT)[int(strike.dice * 2)]
+        return lambda: setattr(host, "stranger", None)
+
     def _step_wall(self, host: SimHost, strike: Strike) -> None:
         host.wall_offset = (strike.dice - 0.5) * 1e6

@@ -35,7 +35,9 @@ class Network:
         outcomes = [master.answers() for master in asked.masters(cell)]
         if ProbeOutcome.ANSWERS in outcomes:
             return ProbeOutcome.ANSWERS
-        return ProbeOutcome.SILENT if ProbeOutcome.SILENT in outcomes else ProbeOutcome.REFUSES
+        if ProbeOutcome.SILENT in outcomes:
+            return ProbeOutcome.SILENT
+        return asked.stranger or ProbeOutcome.REFUSES
 
     def hint(self, sender: "SimHost", cell: str) -> None:
         """Send every other host a datagram that says nothing but "look"."""

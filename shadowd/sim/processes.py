@@ -127,8 +127,8 @@ class Processes(Gate):
         return self._masters
 
     def port_taken(self) -> bool:
-        """Tell whether a master holds the cell's port on this host."""
-        return any(master.bound for master in self.masters())
+        """Tell whether a master, or a stranger, holds the cell's port on this host."""
+        return self._home.stranger is not None or any(master.bound for master in self.masters())
 
     def probe(self, host: Host) -> ProbeOutcome:
         """Ask a host over the network whether its master answers."""

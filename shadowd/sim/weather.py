@@ -54,6 +54,8 @@ class Kind(Enum):
     """What weeks of starts that came to nothing leave behind: more than a thousand epochs, closed."""
     LIE = "lie"
     """Probes say what is not so."""
+    SQUAT = "squat"
+    """A user without rights listens on the master's port of a host, where no master has it."""
     STEP_WALL = "step_wall"
     STALE_READS = "stale_reads"
     STALE_LISTING = "stale_listing"
@@ -74,7 +76,7 @@ class Kind(Enum):
 EXOTIC = frozenset({Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.EMPTY, Kind.RESTORE})
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 ORDINARY = frozenset(Kind) - EXOTIC
-LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS})
+LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT})
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
 OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE})
@@ -101,6 +103,7 @@ _LONGEST = {
     Kind.BREAK_PROGRAM: 1200.0,
     Kind.SLOW_START: 2000.0,
     Kind.LIE: 2000.0,
+    Kind.SQUAT: 2400.0,
     Kind.STALE_READS: 1500.0,
     Kind.STALE_LISTING: 1500.0,
     Kind.SHUTDOWN: 1800.0,

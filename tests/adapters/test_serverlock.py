@@ -143,15 +143,6 @@ def test_a_server_that_lives_and_locks_nothing_is_told_apart(priv: Place, ours: 
     assert files.read_server_lock() is NAMED
 
 
-def test_with_lease_nobody_asks_who_locks(priv: Place) -> None:
-    """The date is what counts there."""
-    files = priv.files("lease")
-    priv.lock.write_text("7\n")
-    for beat in range(9):
-        os.utime(priv.lock, (5000 + beat, 5000 + beat))
-        assert files.read_server_lock() is NAMED
-
-
 def test_a_server_of_ours_holds_it(priv: Place) -> None:
     """By the record: epoch open, session and inode those of the file; the old content counts meanwhile."""
     priv.lock.write_text("7\n")

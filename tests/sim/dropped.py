@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shadowd.core import accounts, memory, silence, watch
-from shadowd.core.actions import Probe
+from shadowd.core.actions import Observe, Probe
 from shadowd.core.adoption import Adoption
 from shadowd.core.bid import Bid
 from shadowd.core.ending import Ending
@@ -104,6 +104,24 @@ def r4_claim_before_verifying(patch: Patch) -> None:
         return tuple(action for action in actions if not isinstance(action, Probe))
 
     patch.setattr(watch.Watch, "_judge", hasty)
+
+
+@rule
+def r4_whoever_listens_is_a_master(patch: Patch) -> None:
+    """Take anybody on the old master's port for it."""
+    patch.setattr(memory.Memory, "accounted", lambda _self, _host: False)
+
+
+@rule
+def r4_asked_after_a_death(patch: Patch) -> None:
+    """Ask the port of a master whose guard saw it end."""
+    judge = watch.Watch._judge
+
+    def asks(self: Any, seen: Observed, now: Instant) -> Any:
+        actions = judge(self, seen, now)
+        return tuple(Probe(seen.active) if isinstance(action, Observe) else action for action in actions)
+
+    patch.setattr(watch.Watch, "_judge", asks)
 
 
 @rule

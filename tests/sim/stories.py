@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from shadowd.core.timing import Timing
-from shadowd.core.values import Epoch, Host, Lock, LockKind, Seconds
+from shadowd.core.values import Epoch, Host, Lock, LockKind, ProbeOutcome, Seconds
 from shadowd.sim.disk import Op, late
 from shadowd.sim.host import SimHost
 from shadowd.sim.master import Program
@@ -292,6 +292,32 @@ def b_bids_first(day: Day) -> None:
     at(day, NOON + 5, lambda: setattr(a, "on_operation", hook))
     at(day, NOON + 2000, lambda: setattr(a, "on_operation", None))
     at(day, NOON + 2000, a.boot)
+
+
+def master_and_guard_are_lost(day: Day) -> None:
+    """Neither the master nor its guard is left on a host that goes on otherwise."""
+    a = day.world["a"]
+    day.faults._note(Kind.KILL_DAEMON, a.name, 0)
+    a.kill_daemon()
+    for master in day.world.masters():
+        master.kill()
+
+
+def stranger_on_the_port(day: Day) -> None:
+    """Master and guard end without a word, and somebody listens on the port as long as he likes (rule 4)."""
+    at(day, NOON, partial(setattr, day.world["a"], "stranger", ProbeOutcome.LISTENS))
+    at(day, NOON, partial(master_and_guard_are_lost, day))
+    strike(day, Kind.STEP_WALL, NOON + 1)
+
+
+def stranger_who_speaks_as_a_master(day: Day) -> None:
+    """The guard has written how its master died; on the port somebody says what a master says (rule 4)."""
+    a, *others = (host.seats[day.world.disk.cell] for host in day.world.hosts.values())
+    a.program = Program.MISSING  # or it would be started again where it was
+    for seat in others:
+        at(day, NOON, partial(setattr, seat, "lie", ProbeOutcome.ANSWERS))
+    strike(day, Kind.KILL_MASTER, NOON)
+    strike(day, Kind.STEP_WALL, NOON + 60)
 
 
 def lose_the_daemon(day: Day, host: SimHost) -> None:

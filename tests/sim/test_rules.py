@@ -32,6 +32,8 @@ LAUNCHES = {stories.slow_start, stories.launch_beside_the_next_one, stories.daem
 """Stories of launches that may take longer than the lease."""
 NEEDED: list[tuple[str, Story]] = [
     ("r2_guards_date_late", stories.frozen_guard_then_cut),
+    ("r4_whoever_listens_is_a_master", stories.stranger_on_the_port),
+    ("r4_asked_after_a_death", stories.stranger_who_speaks_as_a_master),
     ("r5_bid_at_once", stories.two_claimants_crash),
     ("r7_no_accounts", stories.cut_within_its_lease),
     ("r7_launch_window_unheeded", stories.launch_beside_the_next_one),
