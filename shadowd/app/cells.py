@@ -18,6 +18,7 @@ from pathlib import Path
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
 from shadowd.adapters.instance import lock_instance
+from shadowd.adapters.pairlog import shorten
 from shadowd.adapters.wakeup import Watches
 from shadowd.app.gridengine import write_pid_file
 from shadowd.app.leases import KeptLeases, cells_with_leases
@@ -136,6 +137,7 @@ class Cells:
         while True:
             time.sleep(_TRY_AGAIN)
             self.loop.post(self._look_at_all)
+            shorten([each.assembled.log for each in tuple(self._slots.values()) if each.assembled])
 
     def _spread(self, cells: tuple[CellSettings, ...]) -> None:
         """Let the cells, which all begin at once, look early one after the other, on a worker of its own.
@@ -241,6 +243,7 @@ class Cells:
             ended=self.wake,
             leased=self.leased,
             spool_log=self.settings.log.spool,
+            log_dir=self.settings.log.file and self.settings.log.file.parent,
             hints=self.hints,
         )
 

@@ -15,6 +15,7 @@ from shadowd.adapters.hints import Hints
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.pairlog import log_path
 from shadowd.adapters.processrecord import PROCESSES
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.user import FileUser, become
@@ -45,6 +46,8 @@ class Assembled:
     runner: Runner
     close: Callable[[], None]
     """Gives back what the cell holds, and leaves its processes alone; may hang."""
+    log: Path | None
+    """Where the pair prints to."""
 
 
 def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared:
@@ -84,6 +87,7 @@ def assemble(
     ended: Callable[[str], None],
     leased: Callable[[], None],
     spool_log: bool,
+    log_dir: Path | None,
     hints: Hints | None,
 ) -> Assembled:
     """Put one cell together; raises CellError where this host cannot say who it is."""
@@ -95,11 +99,12 @@ def assemble(
         for _ in range(2)  # the fence lists on a thread of its own
     )
     processes = Keeper(prepared.stem.with_name(f"{prepared.stem.name}{PROCESSES}"), identity.boot_id)
+    log = settings.launch.log_file or log_path(log_dir, prepared.runtime_dir, prepared.stem.name)
     launcher = PairLauncher(
         settings.name,
         prepared.pair,
         prepared.environment,
-        settings.launch.log_file or prepared.stem.with_name(f"{prepared.stem.name}.master.log"),
+        log,
         lambda: ended(settings.name),
         kept=processes,
         resident=files.resident,
@@ -169,7 +174,7 @@ def assemble(
         lease.close()
         processes.close()
 
-    return Assembled(prepared, runner, close)
+    return Assembled(prepared, runner, close, log)
 
 
 class CellOutlet:

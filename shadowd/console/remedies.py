@@ -29,7 +29,7 @@ _NOTHING = "Nothing to do."
 _WAIT = "Wait: it goes on by itself."
 _ELSEWHERE = "Nothing to do here: look at the host that holds the claim."
 _WRITABLE = "See that SPOOL/shadowd/DIR can be written from that host: space, rights, mount. Then it goes on."
-_LOGS = "Read SPOOL/messages and, on that host, the *.master.log in /run/shadowd."
+_LOGS = "Read SPOOL/messages and, on that host, the *.master.log in /var/log/shadowd."
 _BY_HAND = (
     "Where a fence is required no master starts without it. If you have switched that host off with your own "
     'hands: RUNBOOK.md, "When a fence fails".'

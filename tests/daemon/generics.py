@@ -162,7 +162,7 @@ class Generic:
         """Return what a person would read when a test fails."""
         files = sorted(str(path.relative_to(self.shared)) for path in self.shared.rglob("*"))
         told = [daemon.story() for daemon in self.daemons.values()]
-        logs = [path.read_text()[-2000:] for path in self.root.glob("*/run/*.master.log")]
+        logs = [path.read_text()[-2000:] for path in self.root.glob("*/*.master.log")]
         return "\n".join([*told, *logs, f"reigns: {self.reigns()}", f"files: {files}"])
 
     def close(self) -> None:

@@ -102,5 +102,5 @@ class HandedOut:
     def story(self) -> str:
         """Return what a person would read when a test fails."""
         told = [daemon.story() for daemon in self.daemons.values()]
-        logs = self.lab.dir.glob("home-*/run/*.master.log")
+        logs = self.lab.dir.glob("home-*/*.master.log")
         return "\n".join([*told, *(path.read_text(errors="replace")[-3000:] for path in logs)])
