@@ -162,8 +162,8 @@ class Launcher(Protocol):
         """Start the second of the pair; None also where the cell has none."""
         ...
 
-    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
-        """Look for live processes of the epoch."""
+    def inspect(self, epoch: Epoch, nonce: str, *, serving: bool = False) -> PairView:
+        """Look for live processes of the epoch; ``serving``: and for who listens on the cell's port."""
         ...
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:

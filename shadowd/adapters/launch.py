@@ -21,6 +21,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shadowd.adapters import marks, procfs, user
@@ -28,6 +29,7 @@ from shadowd.adapters.deathwatch import DeathWatch
 from shadowd.adapters.execution import Program, execute, not_executed
 from shadowd.adapters.family import Family
 from shadowd.adapters.kept import Keeper
+from shadowd.adapters.listening import held_by
 from shadowd.adapters.marks import CELL, EPOCH, NONCE, ROLE
 from shadowd.adapters.parts import MASTER, SCHEDULER, Member
 from shadowd.adapters.processrecord import KeptProcess, KeptProcesses, read_processes, write_processes
@@ -55,8 +57,12 @@ class PairLauncher:
         resident: Callable[[], int | None],
         users: frozenset[int],
         secret_of: Callable[[str], str | None],
+        port: int | None = None,
     ) -> None:
-        """``users``: ids that a master may run as. ``secret_of``: what a process of this nonce carries."""
+        """``users``: ids that a master may run as. ``secret_of``: what a process of this nonce carries.
+
+        ``port``: that the master listens on, where that is known.
+        """
         if not 1 <= len(programs) <= len(_ROLES) or not all(program.argv for program in programs):
             raise ValueError("a pair is a master and at most one scheduler, each with its program")
         self._cell = cell
@@ -68,6 +74,7 @@ class PairLauncher:
         self._last_kept: KeptProcesses | None = None
         self._users = users
         self._secret_of = secret_of
+        self._port = port
         self._resident = resident
         """Finds a master that no claim started: asked once more before such a one is touched."""
         self._leftovers = Leftovers()
@@ -83,7 +90,7 @@ class PairLauncher:
         """Execute the second of the pair; None also where the cell has none."""
         return self._start(SCHEDULER, epoch, nonce) if SCHEDULER in self._programs else None
 
-    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
+    def inspect(self, epoch: Epoch, nonce: str, *, serving: bool = False) -> PairView:
         """Look for the epoch's processes: one system call while all known ones live, else through /proc.
 
         RUNNING: a live process is the master. CLEAN, FAILED: it ended, and we collected its status. UNSEEN
@@ -93,7 +100,11 @@ class PairLauncher:
         """
         with self._lock, user.own_identity():
             family = self._family(epoch, nonce)
-            return family.view() if family.unchanged else self._look(epoch, nonce, family)
+            view = family.view() if family.unchanged else self._look(epoch, nonce, family)
+            if not serving or self._port is None:
+                return view
+            pids = [member.process.pid for member in family.members]
+            return replace(view, serving=held_by(self._port, pids))
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:
         """Kill every process of the epoch, strays and stopped ones too; at most 2 s."""

@@ -57,6 +57,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
         environment=environment,
         probe=probe_of(cell, files, ask),
+        port=cell.probe.port,
         runtime_dir=settings.runtime_dir,
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
         close=beats.close,

@@ -66,6 +66,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
             resolver=lambda name: system_resolver(files.address(Host(name))),
             question=lambda name: ANYTHING if cell.encrypted else greeting(name, own[0]),
         ),
+        port=port,
         runtime_dir=settings.runtime_dir,
     )
 

@@ -44,6 +44,8 @@ class Prepared:
     environment: Mapping[str, str]
     """What the pair is started with."""
     probe: MasterProbe
+    port: int | None
+    """That the master listens on, where that is known."""
     runtime_dir: Path
     beater: Beater = field(default_factory=BeatsByItself)
     close: Callable[[], None] = _nothing

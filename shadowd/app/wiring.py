@@ -110,6 +110,7 @@ def assemble(
         resident=files.resident,
         users=prepared.users,
         secret_of=identity.secrets.of,
+        port=prepared.port,
     )
     ports = Ports(
         clock=clock,

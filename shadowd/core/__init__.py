@@ -62,6 +62,8 @@ Becoming master
         leases from then on, ``accounts``; whom only time has settled is fenced where
         the cell has a fence, one by one, after all waiting and before the lock. ``fencing``, ``proofs``
     8.  ``launching`` first, then rule 6, then execute; confirm, or stop all of it and close ``failed``.
+        Confirmed is our own process: the beat moved, and no other one of this host has the master's port. A
+        master that somebody else restarted was quicker then; ours is stopped, and that one adopted (rule 13).
         A launch has a time of its own, however short the lease: what is not confirmed is gone within licence
         and ``launch_timeout`` after its claim, whatever beats, and others wait for the claim's window, which
         is longer, and for a step-down. That bound is kept on this host before ``launching`` is written, and

@@ -123,6 +123,8 @@ class Inspect:
 
     epoch: Epoch
     nonce: str
+    serving: bool = False
+    """Also tell who listens on the cell's port."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class Launching:
             return self._record()
         self._round = None
         self._pair = None
-        looks = (Observe(), Inspect(self._epoch, self._nonce))
+        looks = (Observe(), Inspect(self._epoch, self._nonce, serving=True))
         return (*beats, *self._ask(*looks, answers={Observed, Inspected}))
 
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
@@ -185,11 +185,22 @@ class Launching:
         if self.beaten is None or self._missing(now):
             self._wake = Instant(now + LOOK_AGAIN)
             return ()
+        if self._displaced and not self._beats:
+            # The beat is another's, which somebody else's restart brought up first: that one is adopted.
+            return self._fail(Reason.RESIDENT, "another master serves here, and ours does not")
         # Whoever lists ``started`` waits for the lease alone, so from here on it must bind (rule 9).
         self.ends = min(self.ends, Instant(self.beaten + self._lease))
         self.at = Step.BIND
         kept = KeptLease(self._epoch, self._nonce, self._lease, self.ends, launching=True)
         return self._ask(KeepLease(kept, answered=True), answers={LeaseKept})
+
+    @property
+    def _displaced(self) -> bool:
+        """True where another process than ours serves on this host, as far as the last looks tell."""
+        pair, seen = self._pair, self._round
+        if pair is None or pair.serving is not None:
+            return pair is not None and not pair.serving
+        return seen is not None and seen.resident is not None
 
     def _date(self, beat: BeatReading) -> None:
         """Date the advance that this read shows, if it shows one; early, as a guard does (rule 2)."""
@@ -221,6 +232,8 @@ class Launching:
             missing.append("no beat")
         elif now >= self.beaten + self._lease:
             missing.append("no beat within its lease")
+        if self._beats and self._displaced:  # whoever starts it may be stopping the one before it
+            missing.append("another process serves on its port")
         return ", ".join(missing)
 
     def _completed(self, event: Launched) -> tuple[Action, ...]:

@@ -288,3 +288,5 @@ class PairView:
     """Number of live processes that carry the epoch's nonce, strays included."""
     frozen: bool = False
     """The master is stopped (state T): it lives and does nothing."""
+    serving: bool | None = None
+    """One of these processes listens on the cell's port; False: only others do. None: not known."""

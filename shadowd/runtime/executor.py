@@ -185,8 +185,8 @@ class Executor:
                 return Launched(epoch, launcher.launch(epoch, nonce))
             case LaunchScheduler(epoch, nonce):
                 return Launched(epoch, launcher.launch_scheduler(epoch, nonce))
-            case Inspect(epoch, nonce):
-                return Inspected(epoch, launcher.inspect(epoch, nonce))
+            case Inspect(epoch, nonce, serving):
+                return Inspected(epoch, launcher.inspect(epoch, nonce, serving=serving))
             case StopPair(epoch, nonce):
                 return Inspected(epoch, launcher.stop(epoch, nonce))
             case TermPair(epoch, nonce):

@@ -143,6 +143,12 @@ class HostFaults(Repairs):
     def _failed_starts(self, host: SimHost, strike: Strike) -> None:
         self._world.disk.add_failed(host.name, 1000 + int(1000 * strike.dice), host.timing)
 
+    def _restarter(self, host: SimHost, strike: Strike) -> Repair:
+        seat = self._seat(host)
+        seat.restarts_after = Seconds(strike.dice)
+        seat.stir()
+        return lambda: setattr(seat, "restarts_after", None)
+
     def _lie(self, host: SimHost, strike: Strike) -> Repair:
         seat = self._seat(host)
         outcomes = (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from shadowd.core.values import OUTCOMES, LockKind, NoticeKind, Seconds
+from shadowd.core.values import OUTCOMES, Claim, LockKind, NoticeKind, Seconds
 from shadowd.sim.clock import Moment
 from shadowd.sim.faults import Faults
 from shadowd.sim.host import SimHost
@@ -68,14 +68,20 @@ class Judge:
 
 
 class TrueOutcomes(Judge):
-    """No outcome is written while a process of its epoch lives."""
+    """No outcome is written while a process of its epoch lives, and no master confirmed that never wrote."""
 
     def __init__(self, world: World, faults: Faults) -> None:
         super().__init__(world, faults)
         self._known: set[object] = set()
+        self._confirmed: set[str] = set()
 
     def look(self) -> None:
         """Compare the notices with the processes."""
+        for record in self._world.disk.ledger().records:
+            claim = record.claim
+            if record.launched and isinstance(claim, Claim) and claim.nonce not in self._confirmed:
+                self._confirmed.add(claim.nonce)
+                self._confirm(claim)
         for host in self._world.hosts.values():
             for process in host.seats[self._world.disk.cell].processes:
                 if process.alive and process not in self._known:
@@ -84,6 +90,12 @@ class TrueOutcomes(Judge):
                         self._known.add(process)
                         names = ", ".join(sorted(kind.value for kind in false))
                         self._convict(Promise.DEATH, f"epoch {process.epoch} lives on {host.name}: {names}")
+
+    def _confirm(self, claim: Claim) -> None:
+        processes = self._world.hosts[claim.host].seats[self._world.disk.cell].processes
+        ours = [each for each in processes if isinstance(each, Master) and each.nonce == claim.nonce]
+        if ours and not any(master.writing for master in ours):
+            self._convict(Promise.DEATH, f"epoch {claim.epoch} on {claim.host} never started")
 
     def _outcomes(self, process: Process) -> frozenset[NoticeKind]:
         """Return the outcomes of its epoch, if that is still its own: an emptied directory counts anew."""
@@ -167,6 +179,7 @@ class Causes(Judge):
             Kind.TAKEOVER,
             Kind.MIGRATE,
             Kind.STRAY,
+            Kind.RESTARTER,
             Kind.EMPTY,
             Kind.RESTORE,
             Kind.SHUTDOWN,

@@ -1,6 +1,7 @@
 """The processes of one cell on one host, and the Launcher that starts, finds and stops them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shadowd.core.events import Woken
@@ -27,6 +28,8 @@ class Processes(Gate):
         self._masters: tuple[Master, ...] = ()
         self.program = Program.GOOD
         self.slow = Seconds(0)
+        self.restarts_after: Seconds | None = None
+        """Somebody else starts a master so soon whenever there is none."""
         self.on_stop: Callable[[Master], None] | None = None
         """Called before a live master is killed on the daemon's order."""
 
@@ -39,6 +42,12 @@ class Processes(Gate):
         """Tell whoever keeps watch, and the guard, that a process changed."""
         self._home.stir()
         self._home.feed(self.cell, _WOKEN)
+        if self.restarts_after is not None:
+            self.timeline.after(self.restarts_after, self._restart, self._home)
+
+    def _restart(self) -> None:
+        if self.restarts_after is not None and self._home.up and not self.stopped and not self.masters():
+            self.start_master()
 
     # --- Launcher ----------------------------------------------------------------------------------
 
@@ -55,9 +64,17 @@ class Processes(Gate):
 
         return self._do(Op.SCHEDULE, execute)
 
-    def inspect(self, epoch: Epoch, nonce: str) -> PairView:
-        """Look for processes of the epoch."""
-        return self._view(Op.INSPECT, lambda: self._pair(epoch, nonce))
+    def inspect(self, epoch: Epoch, nonce: str, *, serving: bool = False) -> PairView:
+        """Look for processes of the epoch, and for who holds the port."""
+
+        def look() -> PairView:
+            pair = self._pair(epoch, nonce)
+            bound = [master for master in self.masters() if master.bound]
+            if not (serving and bound):
+                return pair
+            return replace(pair, serving=any((one.epoch, one.nonce) == (epoch, nonce) for one in bound))
+
+        return self._view(Op.INSPECT, look)
 
     def stop(self, epoch: Epoch, nonce: str) -> PairView:
         """Kill the processes of the epoch."""

@@ -65,6 +65,8 @@ class Kind(Enum):
     PAUSE = "pause"
     TAKEOVER = "takeover"
     MIGRATE = "migrate"
+    RESTARTER = "restarter"
+    """A service manager of the master's own restarts it as soon as it ends, beside the guard."""
     STRAY = "stray"
     """Somebody starts a master by hand, on whatever host."""
     EMPTY = "empty"
@@ -73,7 +75,9 @@ class Kind(Enum):
     """It is put back to what it was some time ago."""
 
 
-EXOTIC = frozenset({Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.EMPTY, Kind.RESTORE})
+EXOTIC = frozenset(
+    {Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.RESTARTER, Kind.EMPTY, Kind.RESTORE}
+)
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 ORDINARY = frozenset(Kind) - EXOTIC
 LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT})
@@ -102,6 +106,7 @@ _LONGEST = {
     Kind.HANG_LOCAL: 400.0,
     Kind.BREAK_PROGRAM: 1200.0,
     Kind.SLOW_START: 2000.0,
+    Kind.RESTARTER: 2000.0,
     Kind.LIE: 2000.0,
     Kind.SQUAT: 2400.0,
     Kind.STALE_READS: 1500.0,

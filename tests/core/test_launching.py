@@ -60,6 +60,12 @@ def failed(seat: Seat) -> bool:
     )
 
 
+def failed_first(seat: Seat) -> bool:
+    """Tell whether the first epoch was closed as failed, never confirmed."""
+    first = seat.world.records[Epoch(1)]
+    return first.outcome is NoticeKind.FAILED and not first.confirmed
+
+
 @pytest.mark.parametrize(
     ("lacking", "words"),
     [
@@ -363,3 +369,58 @@ def test_other_answers_are_not_mixed_up() -> None:
     assert seat.state is State.LAUNCHING
     assert PairView(ExitKind.CLEAN, None, None, 0).alive == 0
     assert Lock(LockKind.ABSENT) == seat.world.lock
+
+
+# --- another restarter -------------------------------------------------------------------------------
+
+
+SERVED = {"pair": Pair(serving=False)}
+"""Our process lives, and another one beats, took the lock away, named this host and holds the port."""
+
+
+def test_a_beat_of_another_master_on_this_host_confirms_nothing() -> None:
+    """A service manager was quicker: ours is stopped and closed as failed, and the other one is adopted."""
+    seat = launched(**SERVED)
+    seat.world.resident = 815
+    seat.run(5)
+    assert (State.LAUNCHING, Reason.RESIDENT, State.STANDBY) in seat.rows
+    assert failed_first(seat)
+    assert (State.CLAIMING, Reason.ADOPTED, State.ACTIVE) in seat.rows
+    assert seat.world.records[Epoch(2)].confirmed
+
+
+def test_a_resident_master_where_nobody_can_say_who_serves() -> None:
+    """The pid file names another one that lives: the beat may be its."""
+    seat = launched()
+    seat.until(Observe)
+    seat.world.resident = 815
+    seat.run(1)
+    assert (State.LAUNCHING, Reason.RESIDENT, State.STANDBY) in seat.rows
+
+
+def test_a_resident_master_that_only_waits() -> None:
+    """Ours holds the port: the other one will give up."""
+    seat = launched(pair=Pair(serving=True))
+    seat.until(Observe)
+    seat.world.resident = 815
+    seat.run(1)
+    assert (State.LAUNCHING, Reason.CONFIRMED, State.ACTIVE) in seat.rows
+
+
+def test_where_the_guard_beats_another_listener_is_waited_for() -> None:
+    """The beats are ours there: the master is ready when it has its port, and not before."""
+    seat = Seat(World(launch=program(pair=Pair(serving=False))), policy=policy(beats=True))
+    phases.launching(seat)
+    seat.run(60)
+    assert seat.state is State.LAUNCHING
+    seat.world.pairs[OURS].serving = True
+    seat.run(1)
+    assert seat.state is State.ACTIVE
+
+
+def test_where_the_guard_beats_another_listener_that_stays_ends_the_launch() -> None:
+    """It is said what is wrong."""
+    seat = Seat(World(launch=program(pair=Pair(serving=False))), policy=policy(beats=True))
+    phases.launching(seat)
+    seat.run(121)
+    assert "another process serves on its port" in seat.heard("takeover.failed")[0].detail

@@ -84,6 +84,7 @@ class Pair:
     scheduler: ExitKind | None = None
     unkillable: bool = False
     frozen: bool = False
+    serving: bool | None = None
 
     @property
     def alive(self) -> int:
@@ -94,7 +95,7 @@ class Pair:
     def view(self) -> PairView:
         """What an inspection shows."""
         pid = 4711 if self.master is ExitKind.RUNNING else None
-        return PairView(self.master, pid, self.scheduler, self.alive, self.frozen)
+        return PairView(self.master, pid, self.scheduler, self.alive, self.frozen, self.serving)
 
     def end(self, kind: ExitKind = ExitKind.FAILED) -> None:
         """Let all of it end."""

@@ -16,6 +16,7 @@ from shadowd.core.adoption import Adoption
 from shadowd.core.bid import Bid
 from shadowd.core.ending import Ending
 from shadowd.core.events import Observed
+from shadowd.core.launching import Launching
 from shadowd.core.lease import Lease
 from shadowd.core.ledger import Ledger
 from shadowd.core.own import OwnEpochs
@@ -187,6 +188,12 @@ def r8_lease_bound_late(patch: Patch) -> None:
         keep(self, known if same else kept)
 
     patch.setattr(Seat, "keep_lease", first)
+
+
+@rule
+def r8_any_beat_confirms(patch: Patch) -> None:
+    """Take the beat of whatever master serves on this host for that of ours."""
+    patch.setattr(Launching, "_displaced", property(lambda _self: False))
 
 
 @rule

@@ -411,3 +411,23 @@ def programs_that_beat_and_fall(day: Day) -> None:
     for host in day.world.hosts.values():
         host.seats["cell"].program = Program.FALLS
     strike(day, Kind.KILL_MASTER, NOON)
+
+
+def restarter_beside_the_guard(day: Day) -> None:
+    """The master's unit has ``Restart=always``, and its master has the port before ours has (rule 8)."""
+    a = day.world["a"]
+    seat = a.seats["cell"]
+    left = [1, 2, 3]
+
+    def overtake(_cell: str, op: Op) -> None:
+        if op is Op.LAUNCH and left:
+            left.pop()
+            seat.slow = Seconds(0)
+            seat.start_master()
+            seat.slow = Seconds(1)
+
+    seat.slow = Seconds(1)
+    at(day, NOON, lambda: setattr(a, "on_operation", overtake))
+    for moment in (10, 400, 800):
+        strike(day, Kind.KILL_MASTER, NOON + moment)
+    at(day, NOON + 1000, lambda: setattr(a, "on_operation", None))

@@ -40,6 +40,7 @@ NEEDED: list[tuple[str, Story]] = [
     ("r8_launch_within_its_lease", stories.slow_start),
     ("r8_launch_renewed_by_beats", stories.launch_that_nobody_confirms),
     ("r8_lease_bound_late", stories.daemon_dies_with_started),
+    ("r8_any_beat_confirms", stories.restarter_beside_the_guard),
     ("r8_failed_claims_supersede", stories.claim_that_came_to_nothing),
     ("r9_no_lease", stories.master_frozen_then_cut),
     ("r9_nobody_stands_in", stories.master_then_guard_frozen),
