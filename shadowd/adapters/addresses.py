@@ -9,7 +9,8 @@ Refuses to raise and to wait: without an answer there is no address, and whoever
 
 import socket
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _RTM_GETADDR, _RTM_NEWADDR, _NLMSG_DONE, _NLMSG_ERROR = 22, 20, 3, 2
@@ -22,6 +23,10 @@ _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 _NOT_OURS = 0x08
 """IFA_F_DADFAILED: another machine has the address."""
 _PATIENCE = 0.2
+_KNOWN_FOR = 60.0
+"""Seconds after which the kernel is asked again, if anybody wants to know."""
+MOST_ADDRESSES = 8
+"""Of one host, in a record and in a question."""
 _MOST_REPLIES = 256
 
 
@@ -31,6 +36,23 @@ def own_addresses() -> tuple[str, ...]:
     reachable = [address for address, scope in found if scope < _LINK]
     local = [address for address, scope in found if scope == _HOST]
     return tuple(sorted(dict.fromkeys(reachable or local), key=lambda address: ":" in address))
+
+
+class RecentAddresses:
+    """The addresses that others reach this host by, asked of the kernel at most once a minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._found: tuple[str, ...] = ()
+        self._until = float("-inf")
+
+    def __call__(self) -> tuple[str, ...]:
+        """Return some of them, as a host record tells them."""
+        now = self._clock()
+        if now >= self._until:
+            self._until = now + _KNOWN_FOR
+            self._found = own_addresses()[:MOST_ADDRESSES]
+        return self._found
 
 
 def is_own(address: str) -> bool:
@@ -45,6 +67,23 @@ def is_own(address: str) -> bool:
     if asked.is_loopback or asked.is_unspecified:
         return True
     return any(asked == _plain(one) for one, _scope, flags in _listed() if not flags & _NOT_OURS)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether a numeric address leads every host to itself."""
+    return _plain(address).is_loopback
+
+
+def numeric(word: object) -> str | None:
+    """Return one host's numeric address; None for what is none, or is a group's."""
+    if not isinstance(word, str) or "%" in word:
+        return None
+    try:
+        address = ip_address(word)
+    except ValueError:
+        return None
+    group = address.is_multicast or address.is_unspecified or word == "255.255.255.255"
+    return None if group else str(address)
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address:

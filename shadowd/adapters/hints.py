@@ -23,11 +23,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from shadowd.adapters.addresses import own_addresses
+from shadowd.adapters.addresses import MOST_ADDRESSES, RecentAddresses, numeric
 from shadowd.adapters.reading import list_dir, read_small
 from shadowd.core.values import Unknown
 
@@ -42,9 +41,6 @@ _REST = 0.02
 _WOKEN_AT_ONCE = 2
 _EARLY = 1.0
 """A cell is woken at most once in this many seconds."""
-_KNOWN_FOR = 60.0
-"""Seconds after which this host's addresses are asked of the kernel again, if anybody wants them."""
-_MOST_ADDRESSES = 8
 _MOST_HOSTS = 1000
 _RECORD = 64 * 1024
 _BUFFER = 64 * 1024
@@ -73,8 +69,7 @@ class Hints:
         self._pending: dict[str, float] = {}
         """Cells to wake, each with the moment from which that is allowed."""
         self._last: dict[str, float] = {}
-        self._addresses: tuple[str, ...] = ()
-        self._asked = float("-inf")
+        self._addresses = RecentAddresses(clock)
 
     def start(self) -> None:
         """Listen from now on, on a thread of its own."""
@@ -82,11 +77,7 @@ class Hints:
 
     def place(self) -> Place:
         """Return where others reach this daemon; asks nobody but the kernel, at most once a minute."""
-        now = self._clock()
-        if now >= self._asked + _KNOWN_FOR:
-            self._asked = now
-            self._addresses = own_addresses()[:_MOST_ADDRESSES]
-        return self._port, self._addresses
+        return self._port, self._addresses()
 
     def send(self, cell: str, place: Place) -> None:
         """Send one datagram to each address; what the network says about it is not asked."""
@@ -220,20 +211,8 @@ def parse(record: bytes) -> Place | None:
         return None
     if type(port) is not int or not 0 < port < 1 << 16 or not isinstance(listed, list):
         return None
-    addresses = tuple(filter(None, map(_address, listed[:_MOST_ADDRESSES])))
+    addresses = tuple(filter(None, map(numeric, listed[:MOST_ADDRESSES])))
     return (port, addresses) if addresses else None
-
-
-def _address(word: object) -> str | None:
-    """Return one host's numeric address; a group's would make one hint many."""
-    if not isinstance(word, str) or "%" in word:
-        return None
-    try:
-        address = ip_address(word)
-    except ValueError:
-        return None
-    group = address.is_multicast or address.is_unspecified or word == "255.255.255.255"
-    return None if group else str(address)
 
 
 def _bound(port: int) -> socket.socket:

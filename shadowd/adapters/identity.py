@@ -38,7 +38,7 @@ class SystemIdentity:
         self.cell = cell
         self.host = host
         self.secrets = Secrets()
-        self.machine_id = _machine_id(machine_ids)
+        self.machine_id = read_machine_id(machine_ids)
         self.boot_id = read_boot_id(boot_id)
         self.pid = 0
         self.start_token = ""
@@ -61,7 +61,8 @@ class SystemIdentity:
         return self.secrets.draw()
 
 
-def _machine_id(paths: tuple[Path, ...]) -> str:
+def read_machine_id(paths: tuple[Path, ...] = MACHINE_IDS) -> str:
+    """Return the id of this machine, or a word made of its name where it has none."""
     words = (_word(path) for path in paths)
     # "uninitialized" is what systemd leaves in an image before its first boot (machine-id(5)).
     known = next((word for word in words if word and word != "uninitialized"), None)

@@ -2,9 +2,11 @@
 
 Why several outcomes: a master that *answers* while its heartbeat stands still must not be replaced; one
 that *refuses* is certainly not there; one that is *silent* may be frozen, and the guard's lease decides;
-and a name without an address is doubt, never a reason to act. What answers by an address of this host
-alone is *here*, and tells nothing about another host; where a name has addresses of both, only the others
-are asked. The ancestor hangs 60 s here, DNS not counted.
+and a name without an address is doubt, never a reason to act. Where "there" is, is judged by
+``shadowd.adapters.hostaddresses``: what answers at this host alone is *here*, and tells nothing about another
+host, and a refusal by an address that may not be meant is doubt. A port of another address behind which our
+own process listens (a route or a translation of addresses that leads back) is here too. The ancestor hangs
+60 s here, DNS not counted.
 
 What is an answer, the master's protocol says (``shadowd.adapters.questions``). Who accepts and says
 anything else *listens*: that is a master that is not well, or any user of that host.
@@ -26,11 +28,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from shadowd.adapters import asking, user
-from shadowd.adapters.addresses import is_own
 from shadowd.adapters.calling import Question
+from shadowd.adapters.hostaddresses import HostAddresses, Reached
 from shadowd.adapters.knocking import Answer, knock
 from shadowd.adapters.questions import ANYTHING
-from shadowd.adapters.resolving import Resolver, Resolving, system_resolver
+from shadowd.adapters.returning import returns_here
 from shadowd.core.values import Host, ProbeOutcome
 
 _DENIALS = ("Connection refused", "No route to host", "Network is unreachable", "Host is down")
@@ -50,65 +52,62 @@ class TcpProbe:
         self,
         port: int,
         timeout: float,
-        addresses: Mapping[str, str],
+        addresses: HostAddresses,
         qping: Path | None,
         environment: Mapping[str, str],
         *,
-        resolver: Resolver = system_resolver,
-        own: Callable[[str], bool] = is_own,
         question: Callable[[str], Question] = _anything,
+        returns: Callable[[str, int, float], bool | None] = returns_here,
     ) -> None:
-        """Take the port, the limit in seconds, addresses that need no resolver, and how to run qping.
+        """Take the port, the limit in seconds, where hosts are, and how to run qping.
 
-        ``own`` tells whether an address is this host's. Addresses that the configuration gives are believed.
-        ``question`` tells what the master on the host of this name is asked.
+        ``question`` tells what the master on the host of this name is asked; ``returns`` whether a connection
+        to an address of another host comes back to this one, and None if there is none.
         """
         self._port = port
         self._timeout = timeout
-        self._addresses = {name.lower(): address for name, address in addresses.items()}
+        self._addresses = addresses
         self._qping = qping
         self._environment = dict(environment)
-        self._resolving = Resolving(resolver)
-        self._own = own
         self._question = question
+        self._returns = returns
 
     def ask(self, host: Host) -> tuple[ProbeOutcome, str]:
         """Return the outcome and a detail for people, within the limit, DNS included."""
         ends = time.monotonic() + self._timeout
-        found = self._find(host, self._timeout)
-        if isinstance(found, str):
-            return ProbeOutcome.UNRESOLVABLE, f"{host}: {found}"
-        others = [address for address in found if not self._is_own(host, address)]
-        # qping would look the name up by itself, and speak with us.
-        qping = self._qping if others == found else None
-        outcome, detail = self._ask(host, others or found, ends, qping)
-        if outcome is ProbeOutcome.ANSWERS and not others:
+        found = self._addresses.find(host, self._timeout)
+        if not found.addresses:
+            return ProbeOutcome.UNRESOLVABLE, found.doubt
+        outcome, detail = self._ask(host, found, ends)
+        if outcome is ProbeOutcome.ANSWERS and (found.here or self._returned(found, ends)):
             return ProbeOutcome.HERE, f"{detail}, and that is this host"
+        if found.here and found.doubt:
+            return ProbeOutcome.UNRESOLVABLE, f"{found.doubt}, where nothing answers"
         return outcome, detail
 
-    def _is_own(self, host: str, address: str) -> bool:
-        return host.lower() not in self._addresses and self._own(address)
+    def _returned(self, found: Reached, ends: float) -> bool:
+        """Tell whether all who accept a connection at another host's addresses are this host after all."""
+        if found.believed:
+            return False
+        left = ends - time.monotonic()
+        each = [self._returns(address, self._port, left) for address in found.addresses]
+        return True in each and False not in each
 
-    def _ask(self, host: Host, found: list[str], ends: float, qping: Path | None) -> tuple[ProbeOutcome, str]:
-        question = self._question(host)
-        if qping is not None:
+    def _ask(self, host: Host, found: Reached, ends: float) -> tuple[ProbeOutcome, str]:
+        question, addresses = self._question(host), list(found.addresses)
+        if self._qping is not None and found.at:
             left = ends - time.monotonic()
-            answers = knock(found, self._port, question, left * (1 - _SHARE))
+            answers = knock(addresses, self._port, question, left * (1 - _SHARE))
             settled = all(answer.outcome is ProbeOutcome.REFUSES for answer in answers)
             if settled or any(answer.outcome is ProbeOutcome.ANSWERS for answer in answers):
                 return _sum_up(host, answers)
-            answer = self._ask_qping(qping, host, left * _SHARE)
+            answer = self._ask_qping(self._qping, host, found.at, left * _SHARE)
             if answer.outcome is not None:
                 return answer.outcome, answer.detail
-        return _sum_up(host, knock(found, self._port, question, max(0.05, ends - time.monotonic())))
+        return _sum_up(host, knock(addresses, self._port, question, max(0.05, ends - time.monotonic())))
 
-    def _find(self, host: str, timeout: float) -> list[str] | str:
-        # A known "address" may be a name too: whoever writes the configuration decides.
-        return self._resolving.addresses(self._addresses.get(host.lower(), host), timeout)
-
-    def _ask_qping(self, qping: Path, host: str, timeout: float) -> Answer:
+    def _ask_qping(self, qping: Path, host: str, target: str, timeout: float) -> Answer:
         # qping compares names with the master's, so it is given an address only where we know better.
-        target = self._addresses.get(host.lower(), host)
         argv = (str(qping), "-info", target, str(self._port), "qmaster", "1")
         if target.startswith("-"):
             return Answer(None, f"{host} is no host name")

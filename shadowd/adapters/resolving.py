@@ -1,9 +1,9 @@
-"""Turns a host name into addresses within a deadline, although the resolver has none.
+"""Asks what has no time limit of its own, within one: the resolver, and small files of a shared directory.
 
 Why: getaddrinfo(3) asks DNS servers one after another and can take a minute when they are cut off, which
-is just when a takeover is due. It cannot be interrupted; so it runs in a daemon thread that is abandoned
-at the deadline. No more than one such thread per host name is left hanging: a name that is being asked
-for already is not asked again.
+is just when a takeover is due; a read of a dead mount never returns. Neither can be interrupted; so it runs
+in a daemon thread that is abandoned at the deadline. No more than one such thread per name is left hanging:
+a name that is being asked for already is not asked again.
 
 Refuses to cache: an address that was right before the failure may be wrong after it.
 """
@@ -12,9 +12,12 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
+from shadowd.adapters.addresses import MOST_ADDRESSES
+
+T = TypeVar("T")
 Resolver = Callable[[str], list[str]]
-_MOST_ADDRESSES = 8
 
 
 def system_resolver(host: str) -> list[str]:
@@ -23,35 +26,64 @@ def system_resolver(host: str) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-class Resolving:
-    """Asks a resolver in abandoned threads."""
+class Pending(Generic[T]):
+    """A question that was asked."""
 
-    def __init__(self, resolver: Resolver = system_resolver) -> None:
-        self._resolver = resolver
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self.reply: queue.SimpleQueue[T | str] = queue.SimpleQueue()
+
+    def get(self, timeout: float) -> T | str:
+        """Return the answer, or why there is none within ``timeout`` seconds; to be called once."""
+        try:
+            return self.reply.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return f"{self._what} did not answer in time"
+
+
+class Inquiry(Generic[T]):
+    """Calls something with a name in abandoned threads.
+
+    ``what`` says whom it asks, for people. What it raises is a reason why there is no answer; an answer must
+    be no string, for a string is such a reason.
+    """
+
+    def __init__(self, call: Callable[[str], T], what: str) -> None:
+        self._call = call
+        self._what = what
         self._lock = threading.Lock()
         self._hanging: set[str] = set()
 
-    def addresses(self, host: str, timeout: float) -> list[str] | str:
-        """Return the addresses, IPv4 and IPv6, without repetition; or the reason why there are none."""
+    def begin(self, name: str) -> Pending[T]:
+        """Ask, and return at once."""
+        pending: Pending[T] = Pending(self._what)
         with self._lock:
-            if host in self._hanging:
-                return "an earlier question to the resolver is still without an answer"
-            self._hanging.add(host)
-        answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
-        name = f"resolve:{host[:32]}"
-        threading.Thread(target=self._ask, args=(host, answer), name=name, daemon=True).start()
-        try:
-            return answer.get(timeout=max(0.0, timeout))
-        except queue.Empty:
-            return "the resolver did not answer in time"
+            if name in self._hanging:
+                pending.reply.put(f"an earlier question to {self._what} is still without an answer")
+                return pending
+            self._hanging.add(name)
+        title = f"ask:{name[:32]}"
+        threading.Thread(target=self._ask, args=(name, pending), name=title, daemon=True).start()
+        return pending
 
-    def _ask(self, host: str, answer: "queue.SimpleQueue[list[str] | str]") -> None:
+    def _ask(self, name: str, pending: Pending[T]) -> None:
         try:
             # UnicodeError and ValueError: the name itself is no name.
-            found = list(dict.fromkeys(self._resolver(host)))[:_MOST_ADDRESSES]
-            answer.put(found or "the resolver names no address")
+            pending.reply.put(self._call(name))
         except (OSError, ValueError) as error:
-            answer.put(getattr(error, "strerror", None) or str(error))
+            pending.reply.put(getattr(error, "strerror", None) or str(error))
         finally:
             with self._lock:
-                self._hanging.discard(host)
+                self._hanging.discard(name)
+
+
+def resolving(resolver: Resolver = system_resolver) -> Inquiry[list[str]]:
+    """Return what asks a resolver for the addresses of a name: IPv4 and IPv6, each once."""
+
+    def ask(name: str) -> list[str]:
+        found = list(dict.fromkeys(resolver(name)))[:MOST_ADDRESSES]
+        if not found:
+            raise OSError("the resolver names no address")
+        return found
+
+    return Inquiry(ask, "the resolver")

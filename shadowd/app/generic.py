@@ -10,12 +10,12 @@ from pathlib import Path
 
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.genericfiles import BeatFile, paths_of
+from shadowd.adapters.hostaddresses import addresses_of
 from shadowd.adapters.hostnames import HostNames
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.questions import TORQUE, site
 from shadowd.adapters.resident import ResidentSearch
-from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.sitecommand import CommandProbe, Health, LeaseOnly, SiteCommand
 from shadowd.adapters.user import FileUser
 from shadowd.app.asuser import BeatsAs
@@ -56,7 +56,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         users=users,
         pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
         environment=environment,
-        probe=probe_of(cell, files, ask),
+        probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,
         runtime_dir=settings.runtime_dir,
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
@@ -76,7 +76,7 @@ def asking(cell: CellSettings, host: Host, environment: Mapping[str, str], user:
     return lambda argv, timeout: SiteCommand(argv, known, timeout, user)
 
 
-def probe_of(cell: CellSettings, files: GridEngineFiles, ask: Asking) -> MasterProbe:
+def probe_of(cell: CellSettings, files: GridEngineFiles, user: FileUser | None, ask: Asking) -> MasterProbe:
     """Return how an old master is asked: by a command, by its port, or not at all."""
     timeout = cell.timing().probe_timeout
     if cell.probe.command is not None:
@@ -87,9 +87,8 @@ def probe_of(cell: CellSettings, files: GridEngineFiles, ask: Asking) -> MasterP
     return TcpProbe(
         cell.probe.port,
         timeout,
-        cell.probe.addresses,
+        addresses_of(files, cell.probe.addresses, user),
         None,
         {},
-        resolver=lambda name: system_resolver(files.address(Host(name))),
         question=lambda _: question,
     )

@@ -11,16 +11,15 @@ from pathlib import Path
 from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.execution import Program
+from shadowd.adapters.hostaddresses import addresses_of
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.questions import ANYTHING, greeting
 from shadowd.adapters.resident import ResidentSearch
-from shadowd.adapters.resolving import system_resolver
 from shadowd.adapters.user import become
 from shadowd.app.prepared import Prepared, files_user_of, own_names, programs_of
 from shadowd.config.models import CellSettings, Settings
-from shadowd.core.values import Host
 from shadowd.errors import CellError
 
 _QPING = ("/usr/lib/gridengine/qping", "/usr/bin/qping")
@@ -43,6 +42,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         environment=cell.environment,
         users=users,
     )
+    user = files_user_of(cell.paths, cell.admin_user)
     files = GridEngineFiles(cell_settings.name, host, cell.paths, names, search)
     environment = _environment(cell_settings, cell, environ)
     port = cell_settings.probe.port or gridengine.qmaster_port(
@@ -53,17 +53,16 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         host=host,
         full_name=own[0],
         files=files,
-        user=files_user_of(cell.paths, cell.admin_user),
+        user=user,
         users=users,
         pair=pair,
         environment=environment,
         probe=TcpProbe(
             port,
             cell_settings.timing().probe_timeout,
-            cell_settings.probe.addresses,
+            addresses_of(files, cell_settings.probe.addresses, user),
             _qping(cell_settings, cell, environ),
             environment,
-            resolver=lambda name: system_resolver(files.address(Host(name))),
             question=lambda name: ANYTHING if cell.encrypted else greeting(name, own[0]),
         ),
         port=port,

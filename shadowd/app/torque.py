@@ -63,7 +63,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         users=users,
         pair=_pair(cell, command, lock, host),
         environment=environment,
-        probe=probe_of(cell, files, ask),
+        probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,
         runtime_dir=settings.runtime_dir,
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shadowd import __version__
+from shadowd.adapters.addresses import RecentAddresses
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
@@ -164,6 +165,8 @@ def assemble(
             pid=identity.pid,
             start=identity.start_token,
             boot_id=identity.boot_id,
+            machine_id=identity.machine_id,
+            addresses=RecentAddresses(),
             timing=timing,
             hints=hints.place if hints else None,
         ),

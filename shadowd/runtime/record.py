@@ -29,6 +29,9 @@ class Publisher:
     """The start token of its process."""
     boot_id: str
     timing: Timing
+    machine_id: str = ""
+    addresses: Callable[[], tuple[str, ...]] = tuple
+    """The numeric addresses of this host, as they are now."""
     hints: Callable[[], tuple[int, tuple[str, ...]]] | None = None
     """Port and addresses where this daemon hears hints, as they are now; None: it hears none."""
 
@@ -53,6 +56,8 @@ def encode(
         "pid": publisher.pid,
         "start_token": publisher.start,
         "boot_id": publisher.boot_id,
+        "machine_id": publisher.machine_id,
+        "addresses": list(publisher.addresses()),
         "wall": round(wall, 3),
         "state": snapshot.state.value,
         "reason": snapshot.reason.value,

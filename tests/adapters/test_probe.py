@@ -5,15 +5,18 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 
 import pytest
 
 from shadowd.adapters.addresses import is_own, own_addresses
 from shadowd.adapters.calling import Question
+from shadowd.adapters.hostaddresses import HostAddresses, Machine
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.questions import TORQUE, greeting, site
+from shadowd.adapters.resolving import Resolver, system_resolver
+from shadowd.adapters.returning import returns_here
 from shadowd.core.values import Host, ProbeOutcome
 from tests.lab import processes
 from tests.lab.net import Net, greets, hangs_up, says_ok, shuts
@@ -23,14 +26,31 @@ HERE = Host("alpha")
 LIMIT = 0.4
 
 
+def at(
+    configured: Mapping[str, str] | None = None,
+    resolver: Resolver = system_resolver,
+    own: Callable[[str], bool] = lambda _: False,
+) -> HostAddresses:
+    """Make the addresses of a cell whose hosts left no record; this host is another one."""
+    return HostAddresses(
+        Host("omega"),
+        Machine("m", "b"),
+        configured=configured or {},
+        resolver=resolver,
+        record=lambda _: None,
+        listed=lambda _: False,
+        own=own,
+    )
+
+
+def _of_another(_address: str, _port: int, _timeout: float) -> bool:
+    """Take a connection for one to another host."""
+    return False
+
+
 def probe(port: int, address: str = "127.0.0.1", timeout: float = LIMIT) -> TcpProbe:
     """Make a probe without qping."""
-    return TcpProbe(port, timeout, {HERE: address}, None, {})
-
-
-def _of_another(_address: str) -> bool:
-    """Take an address for that of another host."""
-    return False
+    return TcpProbe(port, timeout, at({HERE: address}), None, {})
 
 
 def test_a_server_that_speaks_answers(net: Net) -> None:
@@ -194,7 +214,7 @@ def test_the_liveliest_address_speaks_for_the_host(net: Net) -> None:
     assert silent
 
     def ask(*addresses: str) -> ProbeOutcome:
-        made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: list(addresses), own=_of_another)
+        made = TcpProbe(port, LIMIT, at(resolver=lambda _: list(addresses)), None, {}, returns=_of_another)
         return made.ask(HERE)[0]
 
     assert ask("127.0.0.4", "127.0.0.2", "127.0.0.3") is ProbeOutcome.ANSWERS
@@ -209,19 +229,52 @@ def test_what_answers_by_our_own_address_is_here(net: Net) -> None:
 
     def ask(*addresses: str) -> tuple[ProbeOutcome, str]:
         own = {"127.0.0.3", "127.0.0.4"}
-        made = TcpProbe(port, 10, {}, None, {}, resolver=lambda _: list(addresses), own=own.__contains__)
-        return made.ask(HERE)
+        where = at(resolver=lambda _: list(addresses), own=own.__contains__)
+        return TcpProbe(port, 10, where, None, {}, returns=_of_another).ask(HERE)
 
     outcome, detail = ask("127.0.0.4", "127.0.0.3")
     assert (outcome, "127.0.0.3" in detail, "this host" in detail) == (ProbeOutcome.HERE, True, True)
-    assert ask("127.0.0.4")[0] is ProbeOutcome.REFUSES
     assert ask("127.0.0.3", "127.0.0.5")[0] is ProbeOutcome.REFUSES, "the other host is asked, not we"
+
+
+def test_a_loopback_address_that_refuses_says_nothing_of_another_host(net: Net) -> None:
+    """A hosts file that gives the master's name to 127.0.1.1 must not make it look dead."""
+    where = at(resolver=lambda _: ["127.0.1.1"], own=lambda _: True)
+    outcome, detail = TcpProbe(net.closed_port(), 10, where, None, {}).ask(HERE)
+    assert outcome is ProbeOutcome.UNRESOLVABLE
+    assert "alpha leads to 127.0.1.1, an address of this host" in detail
+
+
+def test_a_connection_that_comes_back_to_this_host_is_here(net: Net) -> None:
+    """The address is another one's, and our own process listens behind it: a route may lead back."""
+    addresses = ["127.0.0.3", "127.0.0.4", "127.0.0.5"]
+    port = net.server(says_ok, "127.0.0.3")
+
+    def ask(*, returns: Callable[[str, int, float], bool | None] = returns_here) -> ProbeOutcome:
+        where = at(resolver=lambda _: addresses)
+        return TcpProbe(port, 10, where, None, {}, returns=returns).ask(HERE)[0]
+
+    assert ask() is ProbeOutcome.HERE
+    assert ask(returns=_of_another) is ProbeOutcome.ANSWERS
+    second = net.server(says_ok, "127.0.0.4", port)
+    assert second == port
+    only_one = {"127.0.0.3": True, "127.0.0.4": False, "127.0.0.5": None}
+    assert ask(returns=lambda address, _port, _left: only_one[address]) is ProbeOutcome.ANSWERS
+
+
+def test_only_an_established_connection_comes_back(net: Net) -> None:
+    """Where there is none, nothing is known; a port that was connected beforehand proves nothing."""
+    assert returns_here("127.0.0.1", net.closed_port(), 10) is None
+    assert returns_here("127.0.0.1", 70000, 10) is None
+    assert returns_here("no address", 1, 10) is None
+    port = int(net.listener("127.0.0.1").getsockname()[1])
+    assert returns_here("127.0.0.1", port, 10) is True
 
 
 def test_an_address_of_the_configuration_is_believed(net: Net) -> None:
     """Whoever writes it there means it, on this host too."""
-    made = TcpProbe(net.server(says_ok), 10, {HERE: "127.0.0.1"}, None, {}, own=lambda _: True)
-    assert made.ask(HERE)[0] is ProbeOutcome.ANSWERS
+    where = at({HERE: "127.0.0.1"}, own=lambda _: True)
+    assert TcpProbe(net.server(says_ok), 10, where, None, {}).ask(HERE)[0] is ProbeOutcome.ANSWERS
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "::"])
@@ -251,14 +304,14 @@ def test_many_silent_addresses_cost_one_limit(net: Net) -> None:
     addresses = [f"127.0.0.{number}" for number in range(10, 18)]
     listeners += [net.listener(address, port) for address in addresses[1:]]
     began = time.monotonic()
-    made = TcpProbe(port, LIMIT, {}, None, {}, resolver=lambda _: addresses, own=_of_another)
+    made = TcpProbe(port, LIMIT, at(resolver=lambda _: addresses), None, {})
     assert made.ask(HERE)[0] is ProbeOutcome.SILENT
     assert time.monotonic() - began < 4 * LIMIT
 
 
 def test_a_name_without_an_address_is_doubt() -> None:
     """The reserved top level ``invalid`` never resolves."""
-    outcome, detail = TcpProbe(1, 10, {}, None, {}).ask(Host("nobody.invalid"))
+    outcome, detail = TcpProbe(1, 10, at(), None, {}).ask(Host("nobody.invalid"))
     assert outcome is ProbeOutcome.UNRESOLVABLE
     assert "nobody.invalid" in detail
 
@@ -266,7 +319,7 @@ def test_a_name_without_an_address_is_doubt() -> None:
 @pytest.mark.parametrize("name", ["", "a" * 300, "a..b", "\x00", "ä" * 70, "-x"])
 def test_what_is_no_name_is_doubt(name: str) -> None:
     """Whatever act_qmaster says, the answer is a value."""
-    outcome, _ = TcpProbe(1, 10, {}, None, {}).ask(Host(name or "\n"))
+    outcome, _ = TcpProbe(1, 10, at(), None, {}).ask(Host(name or "\n"))
     assert outcome is ProbeOutcome.UNRESOLVABLE
 
 
@@ -280,7 +333,7 @@ def test_a_resolver_that_hangs_is_doubt_within_the_limit() -> None:
         release.wait(30)
         return []
 
-    made = TcpProbe(1, LIMIT, {}, None, {}, resolver=hang)
+    made = TcpProbe(1, LIMIT, at(resolver=hang), None, {})
     try:
         assert made.ask(HERE)[0] is ProbeOutcome.UNRESOLVABLE
         assert made.ask(HERE)[0] is ProbeOutcome.UNRESOLVABLE
@@ -297,7 +350,7 @@ def test_a_resolver_that_recovers_is_asked_again(net: Net) -> None:
         release.wait(30)
         return ["127.0.0.1"]
 
-    made = TcpProbe(net.server(says_ok), LIMIT, {}, None, {}, resolver=slow, own=_of_another)
+    made = TcpProbe(net.server(says_ok), LIMIT, at(resolver=slow), None, {}, returns=_of_another)
     assert made.ask(HERE)[0] is ProbeOutcome.UNRESOLVABLE
     release.set()
     wait_for(lambda: made.ask(HERE)[0] is ProbeOutcome.ANSWERS, 10, "it answers")

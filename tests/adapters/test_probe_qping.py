@@ -10,6 +10,7 @@ from shadowd.adapters.calling import Question
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.questions import greeting
 from shadowd.core.values import Host, ProbeOutcome
+from tests.adapters.test_probe import at
 from tests.lab import processes
 from tests.lab.net import Net, greets, says_ok, shuts
 from tests.lab.processes import wait_for
@@ -37,7 +38,7 @@ def greet(host: str) -> Question:
 
 def ask_with(qping: Path, port: int, timeout: float = 10, address: str = "127.0.0.1") -> ProbeOutcome:
     """Ask through this qping."""
-    made = TcpProbe(port, timeout, {HERE: address}, qping, {"PATH": "/usr/bin:/bin"}, question=greet)
+    made = TcpProbe(port, timeout, at({HERE: address}), qping, {"PATH": "/usr/bin:/bin"}, question=greet)
     return made.ask(HERE)[0]
 
 
@@ -46,7 +47,7 @@ def test_qping_is_asked_as_grid_engine_wants(net: Net, qping: Callable[[str], Pa
     program = qping(f'echo "$@" > {tmp_path}/asked; echo "$SGE_CELL" >> {tmp_path}/asked')
     port = net.server(says_ok)
     made = TcpProbe(
-        port, 10, {HERE: "127.0.0.1"}, program, {"PATH": "/bin", "SGE_CELL": "lab"}, question=greet
+        port, 10, at({HERE: "127.0.0.1"}), program, {"PATH": "/bin", "SGE_CELL": "lab"}, question=greet
     )
     assert made.ask(HERE)[0] is ProbeOutcome.ANSWERS
     assert (tmp_path / "asked").read_text() == f"-info 127.0.0.1 {port} qmaster 1\nlab\n"

@@ -19,12 +19,18 @@ PACKAGE = str(Path(__file__).parents[2])
 PROBE = """
 import os, sys
 from pathlib import Path
+from shadowd.adapters.hostaddresses import HostAddresses, Machine
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.questions import greeting
+from shadowd.adapters.resolving import system_resolver
 host, port, limit, qping, own = sys.argv[1:]
 environment = {name: os.environ[name] for name in os.environ if name.startswith(("SGE_", "LD_"))}
+where = HostAddresses(
+    os.uname().nodename, Machine("m", "b"),
+    configured={}, resolver=system_resolver, record=lambda _: None, listed=lambda _: True,
+)
 made = TcpProbe(
-    int(port), float(limit), {}, Path(qping) if qping else None, environment,
+    int(port), float(limit), where, Path(qping) if qping else None, environment,
     question=lambda name: greeting(name, own or "nobody.invalid"),
 )
 print(made.ask(host)[0].value)

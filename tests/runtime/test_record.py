@@ -115,10 +115,19 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
             ],
         },
         "hints": None,
+        "machine_id": "",
+        "addresses": [],
     }
     assert timing["stale_after"] == 240
     assert timing["delay_applies"] == "before_takeover"
     assert set(timing) == set(Timing.__slots__)
+
+
+def test_a_record_says_which_machine_it_is_and_where_it_is_reached() -> None:
+    """For the day on which its name is gone."""
+    told = replace(PUBLISHER, machine_id="m", addresses=lambda: ("192.0.2.1", "2001:db8::1"))
+    record = json.loads(encode(snapshot(), told, now=Instant(0), wall=0.0, io_stuck=None))
+    assert (record["machine_id"], record["addresses"]) == ("m", ["192.0.2.1", "2001:db8::1"])
 
 
 def test_a_record_says_where_hints_are_heard() -> None:
