@@ -53,6 +53,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.ADOPTION_FAILED: "It is tried again by itself. See that SPOOL/shadowd can be written from that "
     "host, and that the hosts of the cell have addresses (getent hosts).",
     Reason.ALL_CLEAR: _WAIT,
+    Reason.UNASKED: "Wait: it goes on by itself. shadowd check says what is wrong with the name.",
     Reason.WON: _WAIT,
     Reason.LOST: _ELSEWHERE,
     Reason.CLAIM_UNKNOWN: _WRITABLE.replace("DIR", "claims"),
@@ -89,6 +90,9 @@ REMEDIES: dict[Reason, str] = {
     "host. A running master writes it again within a minute; without a master: sgemaster start.",
     Reason.ACTIVE_UNKNOWN: "Empty for a moment while a master starts is normal. Else write the master's host "
     "name into act_qmaster in the cell's common directory, and see that it has an address (getent hosts).",
+    Reason.ACTIVE_UNASKED: "Give that host its own address on this host: /etc/hosts, DNS, or addresses below "
+    "[cell.probe]. If you are sure that no master runs there, write this host's name into act_qmaster. "
+    "shadowd check names the line that is wrong.",
     Reason.NOT_A_SHADOW: "Add the host to shadow_masters in the cell's common directory if it is to serve; "
     "if it is there, see observer in its configuration.",
     Reason.SHADOWS_UNKNOWN: "Put the shadow hosts, one a line, into shadow_masters in the cell's common "
@@ -132,6 +136,8 @@ REMEDIES: dict[Reason, str] = {
     "if that fails: space, rights, mount.",
     Reason.RECORDS_BACK: _NOTHING,
     Reason.NAMED_AGAIN: "See who wrote act_qmaster: a thawed old master, or a person. Nothing else to do.",
+    Reason.NAMED_OTHERWISE: "See who wrote act_qmaster: a script or a person that knows this host by another "
+    "name. Nothing else to do.",
     Reason.INTRUDER: "See who started a master there while another one serves. It is stopped by itself.",
     Reason.UNKILLABLE: "Processes hang in the kernel (ps: state D). Reset that host; until then no other "
     "master is safe.",

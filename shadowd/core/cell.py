@@ -77,7 +77,7 @@ class Cell:
             lock=nothing if seen is None else seen.lock,
             pause=None if seen is None else seen.pause,
             observed=None if seen is None else seen.completed,
-            attempts=shadow.watch.attempts,
+            attempts=shadow.watch.back_off.attempts,
             fence=self._policy.fence,
             fenced=shadow.memory.proofs.attempts,
         )

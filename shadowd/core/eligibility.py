@@ -6,13 +6,13 @@ removes one obstacle at 3 a.m. only to meet the next.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shadowd.core.accounts import Account
-from shadowd.core.events import Observed
+from shadowd.core.events import Observed, Probed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
-from shadowd.core.values import Epoch, Host, Instant, LockKind, Seconds, ServerLock, Unknown
+from shadowd.core.values import Epoch, Host, Instant, LockKind, ProbeOutcome, Seconds, ServerLock, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,8 @@ class Circumstances:
     shut_down: bool
     """The newest confirmed epoch was stopped on purpose, and no beat was seen since."""
     accounts: tuple[Account, ...]
-    unresolvable: Host | None
-    """The host in act_qmaster that the last probe found no address for."""
-    listener: Host | None
-    """The host in act_qmaster where somebody listens and, in the last probe, did not answer as a master."""
+    unproved: Probed | None
+    """The last probe, where it proved nothing, and nothing else accounts for the old master."""
     retry_at: Instant
     owes_outcome: bool
     asked: bool
@@ -54,6 +52,13 @@ def refusals(seen: Observed, known: Circumstances, now: Instant) -> tuple[Refusa
         *_hosts(seen, known),
         *_waits(known, now),
     )
+
+
+def unproved(event: Probed) -> Refusal | None:
+    """Return what a probe leaves in doubt; None where its outcome says what is there."""
+    if event.outcome is ProbeOutcome.LISTENS:
+        return Refusal(Reason.LISTENS, f"on {event.host}")
+    return Refusal(Reason.ACTIVE_UNASKED, event.doubt) if event.doubt else None
 
 
 def _records(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
@@ -99,10 +104,9 @@ def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
         yield Refusal(Reason.NOT_A_SHADOW, "configured as observer" if known.observer else "")
     if isinstance(seen.active, Unknown):
         yield _unreadable(Reason.ACTIVE_UNKNOWN, seen.active)
-    elif seen.active == known.unresolvable:
-        yield Refusal(Reason.ACTIVE_UNKNOWN, f"{seen.active} has no address", known.retry_at)
-    elif seen.active == known.listener and not known.asked:
-        yield Refusal(Reason.LISTENS, f"on {seen.active}", known.retry_at)
+    elif known.unproved is not None and seen.active == known.unproved.host and not known.asked:
+        refusal = unproved(known.unproved)
+        yield from () if refusal is None else (replace(refusal, until=known.retry_at),)
 
 
 def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:

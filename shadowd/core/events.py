@@ -64,8 +64,10 @@ class Probed:
     def doubt(self) -> str:
         """Return for people why it says nothing about the host that was asked; empty where it does."""
         if self.outcome is ProbeOutcome.HERE:
-            return f"{self.host} leads to this host itself"
-        return f"{self.host} has no address" if self.outcome is ProbeOutcome.UNRESOLVABLE else ""
+            return self.detail or f"{self.host} leads to this host itself"
+        if self.outcome is ProbeOutcome.UNRESOLVABLE:
+            return self.detail or f"{self.host} has no address"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

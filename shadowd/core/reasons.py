@@ -35,6 +35,10 @@ class Reason(Enum):
     ADOPTED = ("adopted", "the running master is guarded from now on")
     ADOPTION_FAILED = ("adoption_failed", "the running master could not be adopted")
     ALL_CLEAR = ("all_clear", "nothing speaks against a takeover")
+    UNASKED = (
+        "unasked",
+        "the old master's host could not be asked; its lease, its outcome or a fence accounts for it",
+    )
     WON = ("won", "the claim is ours")
     LOST = ("lost", "another host holds the claim")
     CLAIM_UNKNOWN = ("claim_unknown", "nobody could say who holds the claim")
@@ -63,6 +67,10 @@ class Reason(Enum):
     LOCK_UNKNOWN = ("lock_unknown", "the lock cannot be read")
     BEAT_UNKNOWN = ("beat_unknown", "the heartbeat cannot be read")
     ACTIVE_UNKNOWN = ("active_unknown", "act_qmaster does not name a host that can be found")
+    ACTIVE_UNASKED = (
+        "active_unasked",
+        "the host in act_qmaster could not be asked, and neither a lease nor a fence accounts for it",
+    )
     NOT_A_SHADOW = ("not_a_shadow", "this host is not in shadow_masters")
     SHADOWS_UNKNOWN = ("shadows_unknown", "shadow_masters cannot be read")
     PAUSED = ("paused", "failover is paused")
@@ -92,6 +100,10 @@ class Reason(Enum):
     RECORDS_LOST = ("records_lost", "the claims directory lost the running master's records")
     RECORDS_BACK = ("records_back", "the running master's records were written again")
     NAMED_AGAIN = ("named_again", "act_qmaster named a host without a master, and was written again")
+    NAMED_OTHERWISE = (
+        "named_otherwise",
+        "act_qmaster named this host by another name, and was written again",
+    )
     INTRUDER = ("intruder", "a second master was started on this host, and is stopped")
     UNKILLABLE = ("unkillable", "processes of the old master do not die")
     SCHEDULER_ENDED = ("scheduler_ended", "the scheduler ended alone and is started anew")

@@ -142,7 +142,7 @@ class Shadow:
             self._revival = Revival(claim, at)
         else:
             self.own.owe(claim, outcome, now, self.memory.ledger)
-            self.watch.stand_back(reason, since, now)
+            self.watch.back_off.ended_here(reason, since, now)
         self.watch.at_once(now)
         return (*said, *self.tick(now))
 
@@ -276,7 +276,7 @@ class Shadow:
         self.bid = None
         said = (*said, *actions, *self.course.go(bid.ending, now, epoch=bid.epoch, detail=bid.detail))
         if bid.ending is Reason.CONFIRMED:
-            self.watch.attempts = 0
+            self.watch.back_off.attempts = 0
             self.reign = bid.reign
             return said
         return (*said, *self._lost(bid, bid.ending, now))
@@ -287,8 +287,8 @@ class Shadow:
         if bid.claimed:
             self.own.owe(bid.reign.claim, NoticeKind.FAILED, now)
         if ending in _BLAMELESS:
-            self.watch.bid_over(now)
+            self.watch.back_off.bid_over(now)
         else:
-            self.watch.back_off(now)
+            self.watch.back_off.failed(now)
         self.watch.at_once(now)
         return self.tick(now)

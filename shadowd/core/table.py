@@ -40,6 +40,7 @@ REFUSALS = (
     Reason.NOT_A_SHADOW,
     Reason.ACTIVE_UNKNOWN,
     Reason.LISTENS,
+    Reason.ACTIVE_UNASKED,
     Reason.RESIDENT,
     Reason.WINDOW_OPEN,
     Reason.LEASE_RUNS,
@@ -51,7 +52,7 @@ REFUSALS = (
 """What ``eligibility.refusals`` may return."""
 _PASSED = (Reason.BACKING_OFF, Reason.BEATING)
 """Refusals that are over for good when a verification begins."""
-_NOT_ASKED = (Reason.BACKING_OFF, Reason.SHUT_DOWN, Reason.LISTENS)
+_NOT_ASKED = (Reason.BACKING_OFF, Reason.SHUT_DOWN, Reason.LISTENS, Reason.ACTIVE_UNASKED)
 """Refusals that do not bind an operator, and only an operator's request is refused aloud while STALE."""
 
 ABANDONED = (

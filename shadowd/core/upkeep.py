@@ -68,6 +68,10 @@ class Upkeep:
         self._lost = False
         self._named: Host | None = None
         """The other host that act_qmaster named in the last round."""
+        self._replaced: Probed | None = None
+        """What the host said whose name is replaced by ours."""
+        self._aliases: set[Host] = set()
+        """Other names of this host that were found in act_qmaster and told."""
         self._scheduler_at = now
         self._attempts = 0
         self._scheduled = False
@@ -110,7 +114,7 @@ class Upkeep:
             case Probed():
                 return self._probed(event)
             case MasterNamed() if event.problem is None:
-                return (Say("master.named", Reason.NAMED_AGAIN, Level.WARNING, self._epoch),)
+                return self._wrote()
             case Launched() if event.problem is not None and self._attempts == 1:
                 detail = f"{event.problem.subject}: {event.problem.detail}"
                 return (Say("scheduler.failed", Reason.SCHEDULER_FAILED, Level.ALARM, self._epoch, detail),)
@@ -182,13 +186,26 @@ class Upkeep:
         return self._ask(Probe(active), Probed)
 
     def _probed(self, event: Probed) -> tuple[Action, ...]:
+        """Give way to a master that answers elsewhere; whatever else the name leads to, we are the master."""
         if event.host != self._named:
             return ()
         self._named = None
         if event.outcome is ProbeOutcome.ANSWERS:
             self.verdict, self.detail = Reason.ACTIVE_CHANGED, f"a master answers at {event.host}"
             return ()
+        self._replaced = event
         return self._ask(NameMaster(self._host), MasterNamed)
+
+    def _wrote(self) -> tuple[Action, ...]:
+        """Tell which name was replaced; another name of this host once, whoever goes on writing it."""
+        old, self._replaced = self._replaced, None
+        if old is None or old.host in self._aliases:
+            return ()
+        detail = old.detail or old.host
+        if old.outcome is not ProbeOutcome.HERE:
+            return (Say("master.named", Reason.NAMED_AGAIN, Level.WARNING, self._epoch, detail),)
+        self._aliases.add(old.host)
+        return (Say("master.named", Reason.NAMED_OTHERWISE, Level.WARNING, self._epoch, detail),)
 
     def _ask(self, action: Action, answer: type[Event]) -> tuple[Action, ...]:
         """Ask, unless the same kind of question is out already."""

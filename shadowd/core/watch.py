@@ -6,11 +6,13 @@ not up to a check later. What speaks against a bid is ``eligibility``'s part.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from shadowd.core.accounts import Account
-from shadowd.core.actions import Action, ListEpochs, Observe, Probe
+from shadowd.core.actions import Action, Level, ListEpochs, Observe, Probe, Say
+from shadowd.core.backoff import BackOff
 from shadowd.core.course import Course
-from shadowd.core.eligibility import Circumstances, refusals
+from shadowd.core.eligibility import Circumstances, refusals, unproved
 from shadowd.core.events import Listed, Observed, Probed
 from shadowd.core.memory import Memory
 from shadowd.core.policy import Policy
@@ -18,13 +20,13 @@ from shadowd.core.reasons import Reason
 from shadowd.core.silence import Change
 from shadowd.core.snapshot import Refusal, State, Timer
 from shadowd.core.standing import Standing
-from shadowd.core.timing import DelayApplies, Timing
+from shadowd.core.timing import Timing
 from shadowd.core.values import (
     NEVER,
     Claim,
     ClaimReason,
     Epoch,
-    Host,
+    FencePolicy,
     Instant,
     ProbeOutcome,
     Protection,
@@ -37,7 +39,6 @@ _SOONEST = Seconds(0.05)
 """Two rounds are never closer than this, whatever the dates say."""
 _EARLY = Seconds(1)
 """At most one early round in this time, however often the cell is woken."""
-_FAILED_HERE = frozenset({Reason.MASTER_ENDED, Reason.HANDED_OVER, Reason.LEASE_OVER})
 _CLAIM_REASONS = {
     Reason.DELAY_OVER: ClaimReason.SILENCE,
     Reason.DEATH_NOTICE: ClaimReason.DEATH_NOTICE,
@@ -54,7 +55,7 @@ class Watch:
         self, timing: Timing, policy: Policy, memory: Memory, course: Course, owes: Callable[[], bool]
     ) -> None:
         self.refusals: tuple[Refusal, ...] = (Refusal(Reason.LOOKING),)
-        self.attempts = 0
+        self.back_off = BackOff(timing, course.since)
         self.cleared: ClaimReason | None = None
         self._timing = timing
         self._policy = policy
@@ -64,13 +65,8 @@ class Watch:
         self._next_check = course.since
         self._next_list = course.since
         self._last_check = Instant(course.since - _EARLY)
-        self._retry_at = course.since
-        self._back_until = course.since
-        """Others go first until then, whatever beats meanwhile."""
-        self._falls = 0
-        """Masters of this host in a row that ended soon."""
-        self._unresolvable: Host | None = None
-        self._listener: Host | None = None
+        self._unproved: Probed | None = None
+        """The last probe, where it proved nothing and nothing else accounts for the old master."""
         self._asked: Reason | None = None
         self._cause = Reason.SILENT
         self._standing = Standing()
@@ -115,10 +111,10 @@ class Watch:
     def observed(self, seen: Observed, change: Change, now: Instant) -> tuple[Action, ...]:
         """Judge one full round that the memory has taken in."""
         if change is Change.MOVED:
-            self._unresolvable = self._listener = None
+            self._unproved = None
+            self.back_off.doubts = 0
             if self._memory.reigns():
-                self.attempts = 0
-                self._retry_at = now
+                self.back_off.end(now)
         self.refusals = refusals(seen, self._circumstances(now), now)
         said = self._standing.say(self.refusals)
         if self._course.state is State.VERIFYING:
@@ -138,43 +134,27 @@ class Watch:
 
     def probed(self, event: Probed, now: Instant) -> tuple[Action, ...]:
         """Hear what the old master's port says."""
-        if event.outcome is ProbeOutcome.ANSWERS and not self.moving:
+        ours = event.outcome is ProbeOutcome.HERE and event.host == self._policy.host
+        if (event.outcome is ProbeOutcome.ANSWERS or ours) and not self.moving:
             self._memory.answered(now)
             return self._stand_down(Reason.MASTER_ANSWERS, f"{event.host} {event.detail}".strip(), now)
-        if event.doubt:
-            self._unresolvable = event.host
-            self.back_off(now)
-            self.refusals = (Refusal(Reason.ACTIVE_UNKNOWN, event.doubt, self._retry_at),)
-            return self._stand_down(Reason.ACTIVE_UNKNOWN, f"{event.host} {event.detail}".strip(), now)
-        # A listener keeps nobody waiting for ever: a lease, a fence or a person outweighs it.
-        outweighed = self._asked is not None or self._memory.accounted(event.host)
-        if event.outcome is ProbeOutcome.LISTENS and not outweighed:
-            self._listener = event.host
-            self.back_off(now)
-            self.refusals = (Refusal(Reason.LISTENS, f"on {event.host}", self._retry_at),)
-            return self._stand_down(Reason.LISTENS, event.detail, now)
-        return (Observe(),)
+        refusal = None if ours else unproved(event)
+        if refusal is not None and not self._outweighed(event):
+            self._unproved = event
+            self.back_off.doubted(now)
+            self.refusals = (replace(refusal, until=self.back_off.retry_at),)
+            return self._stand_down(refusal.reason, refusal.detail, now)
+        self.back_off.doubts, self._unproved = 0, None
+        unasked = () if ours or not event.doubt else (Reason.UNASKED,)
+        return (
+            *(Say("takeover.unasked", why, Level.WARNING, None, event.doubt) for why in unasked),
+            Observe(),
+        )
 
-    def back_off(self, now: Instant) -> None:
-        """Wait after a failed attempt: longer each time, and never for ever."""
-        self.attempts += 1
-        self._retry_at = Instant(now + self._timing.pause_after(self.attempts))
-        self.bid_over(now)
-
-    def stand_back(self, reason: Reason, since: Instant, now: Instant) -> None:
-        """Let others go first, after the master here, guarded ``since``, ended and nobody shut the cell down.
-
-        Longer each time that it did not last, or two hosts would hand over one that cannot live thousands of
-        times a day.
-        """
-        if reason in _FAILED_HERE:
-            self._falls = 1 if now >= since + self._timing.retry_limit else self._falls + 1
-            self._back_until = Instant(now + self._timing.pause_after(self._falls))
-
-    def bid_over(self, now: Instant) -> None:
-        """Begin the delay where it applies after a bid that came to nothing."""
-        if self._timing.delay_applies is DelayApplies.AFTER_FAILED_BID:
-            self._retry_at = max(self._retry_at, Instant(now + self._timing.delay))
+    def _outweighed(self, event: Probed) -> bool:
+        """Tell whether a lease, an outcome or a fence accounts for it; of a listener a person may judge."""
+        judged = event.outcome is ProbeOutcome.LISTENS and self._asked is not None
+        return judged or self._policy.fence is FencePolicy.REQUIRED or self._memory.accounted(event.host)
 
     # --- judging -----------------------------------------------------------------------------------
 
@@ -257,9 +237,8 @@ class Watch:
             peak=self._memory.peak,
             shut_down=self._memory.shut_down,
             accounts=self._accounts(now),
-            unresolvable=self._unresolvable if now < self._retry_at else None,
-            listener=self._listener if now < self._retry_at else None,
-            retry_at=max(self._retry_at, self._back_until),
+            unproved=self._unproved if now < self.back_off.retry_at else None,
+            retry_at=self.back_off.until,
             owes_outcome=self._owes(),
             asked=self._asked is not None,
             moving=self.moving,

@@ -7,10 +7,22 @@ import pytest
 
 from shadowd.core.accounts import Account
 from shadowd.core.eligibility import Circumstances, refusals
+from shadowd.core.events import Probed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
 from shadowd.core.table import REFUSALS
-from shadowd.core.values import Epoch, Host, Instant, Lock, LockKind, Problem, Seconds, ServerLock, Unknown
+from shadowd.core.values import (
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    LockKind,
+    ProbeOutcome,
+    Problem,
+    Seconds,
+    ServerLock,
+    Unknown,
+)
 from tests.core.rounds import (
     ELSEWHERE,
     FOREIGN,
@@ -24,6 +36,7 @@ from tests.core.rounds import (
 )
 
 NOW = Instant(5000)
+NO_ADDRESS = Probed(THERE, ProbeOutcome.UNRESOLVABLE)
 EASY = Circumstances(
     host=HERE,
     observer=False,
@@ -31,8 +44,7 @@ EASY = Circumstances(
     peak=Epoch(0),
     shut_down=False,
     accounts=(),
-    unresolvable=None,
-    listener=None,
+    unproved=None,
     retry_at=NOW,
     owes_outcome=False,
     asked=False,
@@ -76,12 +88,12 @@ ROWS: tuple[Row, ...] = (
     ({"active": UNREADABLE}, {}, Refusal(Reason.ACTIVE_UNKNOWN, SAID)),
     (
         {},
-        {"unresolvable": THERE, "retry_at": Instant(4999)},
-        Refusal(Reason.ACTIVE_UNKNOWN, "beta has no address", Instant(4999)),
+        {"unproved": NO_ADDRESS, "retry_at": Instant(4999)},
+        Refusal(Reason.ACTIVE_UNASKED, "beta has no address", Instant(4999)),
     ),
     (
         {},
-        {"listener": THERE, "retry_at": Instant(4999)},
+        {"unproved": Probed(THERE, ProbeOutcome.LISTENS), "retry_at": Instant(4999)},
         Refusal(Reason.LISTENS, "on beta", Instant(4999)),
     ),
     ({}, {"accounts": (LEASE,)}, Refusal(Reason.LEASE_RUNS, "epoch 3 on beta", Instant(5100))),
@@ -133,7 +145,9 @@ def test_nothing_speaks_against_it() -> None:
         ({}, {"last_beat": Instant(4990)}),
         ({}, {"last_beat": Instant(4940), "asked": True}),
         ({"ledger": ledger(confirmed(7))}, {"peak": Epoch(7)}),
-        ({"active": ELSEWHERE}, {"unresolvable": THERE}),
+        ({"active": ELSEWHERE}, {"unproved": NO_ADDRESS}),
+        ({}, {"unproved": Probed(THERE, ProbeOutcome.REFUSES)}),
+        ({}, {"unproved": NO_ADDRESS, "asked": True, "retry_at": Instant(9999)}),
         ({"active": HERE}, {}),
     ],
     ids=[
@@ -145,6 +159,8 @@ def test_nothing_speaks_against_it() -> None:
         "a beat of two beats ago, for an operator",
         "the highest epoch, seen before",
         "another host without an address",
+        "a host that refuses",
+        "a host without an address, for an operator: it is asked anew",
         "this host in act_qmaster",
     ],
 )

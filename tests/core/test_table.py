@@ -45,7 +45,7 @@ from tests.core.world import Pair, World
 
 GROUPS = {
     "every refusal of an operator's request": set(REFUSALS)
-    - {Reason.SHUT_DOWN, Reason.BACKING_OFF, Reason.LISTENS},
+    - {Reason.SHUT_DOWN, Reason.BACKING_OFF, Reason.LISTENS, Reason.ACTIVE_UNASKED},
     "every refusal": set(REFUSALS) - {Reason.BACKING_OFF, Reason.BEATING},
     "every reason to abandon": set(ABANDONED),
 }
@@ -242,7 +242,7 @@ WALKS: dict[tuple[State, Reason], Callable[[], Seat]] = {
 def _more() -> Iterable[tuple[tuple[State, Reason], Callable[[], Seat]]]:
     for reason in GROUPS["every refusal of an operator's request"] - {Reason.NOT_GUARDED}:
         yield (S.STALE, reason), then(lambda seat: seat.run(790), OBSTACLES[reason], asked)
-    for reason in GROUPS["every refusal"] - {Reason.NOT_GUARDED}:
+    for reason in GROUPS["every refusal"] - {Reason.NOT_GUARDED, Reason.ACTIVE_UNASKED}:
         yield (S.VERIFYING, reason), then(phases.verifying, OBSTACLES[reason])
     for reason in ABANDONED:
         yield (S.ACCOUNTING, reason), then(phases.accounting, OBSTACLES[reason])
@@ -344,6 +344,13 @@ def beating_while_asked() -> Seat:
     return seat
 
 
+def nobody_to_ask() -> Seat:
+    """Return a seat whose old master has a host without an address, and no claim."""
+    seat = Seat(World(probe=ProbeOutcome.UNRESOLVABLE))
+    seat.run(845)
+    return seat
+
+
 def no_guard(seat: Seat) -> None:
     """Let the master have no guard: no claim started it."""
     seat.world.records.clear()
@@ -383,6 +390,7 @@ WALKS[S.ACTIVE, Reason.HANDED_OVER] = handed_over
 WALKS[S.ACTIVE, Reason.MOVED] = then(phases.active, moved_away)
 WALKS[S.VERIFYING, Reason.LISTENS] = listened
 WALKS[S.ACCOUNTING, Reason.FENCE_FAILED] = phases.without_proof
+WALKS[S.VERIFYING, Reason.ACTIVE_UNASKED] = nobody_to_ask
 WALKS[S.STALE, Reason.BEATING] = beating_while_asked
 WALKS[S.STANDBY, Reason.ASKED_MOVE] = then(phases.standby, asked_move)
 WALKS[S.STALE, Reason.ASKED_MOVE] = moving()

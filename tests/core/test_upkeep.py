@@ -151,10 +151,24 @@ def test_another_name_without_a_master_is_put_right(outcome: ProbeOutcome) -> No
     seat.world.active, seat.world.probe = ELSEWHERE, outcome
     seat.run(3, masters_beat=True)
     assert seat.world.active == HERE
-    assert [line.reason for line in seat.heard("master.named")] == [Reason.NAMED_AGAIN]
+    here = outcome is ProbeOutcome.HERE
+    told = [(line.reason, line.level) for line in seat.heard("master.named")]
+    assert told == [(Reason.NAMED_OTHERWISE if here else Reason.NAMED_AGAIN, Level.WARNING)]
     assert seat.state is State.ACTIVE
     seat.run(10, masters_beat=True)
     assert len(seat.times(NameMaster)) == 1
+
+
+def test_another_name_of_this_host_is_told_once() -> None:
+    """Whoever writes it again and again: it is put right each time, and the master lives on."""
+    seat = guarding()
+    for name in (ELSEWHERE, ELSEWHERE, Host("alias"), ELSEWHERE):
+        seat.world.active, seat.world.probe = name, ProbeOutcome.HERE
+        seat.run(3, masters_beat=True)
+        assert seat.world.active == HERE
+    assert [line.reason for line in seat.heard("master.named")] == [Reason.NAMED_OTHERWISE] * 2
+    assert len(seat.times(NameMaster)) == 4
+    assert seat.state is State.ACTIVE
 
 
 def test_a_name_seen_once_asks_nobody() -> None:
