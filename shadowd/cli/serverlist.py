@@ -14,7 +14,7 @@ from shadowd.cli.seconds import MOST, up_to
 from shadowd.client.lastgood import LastGood
 from shadowd.client.locating import PROBE_TIMEOUT, TIMEOUT, NotLocatedError, Source
 from shadowd.client.servers import parse_servers
-from shadowd.client.sources import SERVER_NAME, VARIABLES, ServerList, torque_list
+from shadowd.client.sources import HOMES, VARIABLES, ServerList, server_name, torque_list
 from shadowd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_list(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--server-name",
         metavar="FILE",
-        help=f"TORQUE's file server_name (default {SERVER_NAME})",
+        help=f"TORQUE's file server_name (default: in PBS_HOME, {', '.join(HOMES)})",
     )
     group.add_argument("--cell", metavar="NAME", help="the hosts of this Grid Engine cell")
     group.add_argument(
@@ -97,9 +97,10 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     if args.servers or args.server_name:
         return TORQUE
     told = [_told(environ, "", VARIABLES), _told(environ, "", ("SGE_ROOT",))]
+    named = server_name(environ)
     if not any(told):
         told = [
-            SERVER_NAME if os.path.exists(SERVER_NAME) else "",  # noqa: PTH110 - pathlib costs a tenth of a call
+            named if os.path.exists(named) else "",  # noqa: PTH110 - pathlib costs a tenth of a call
             _told(environ, _SYSTEM_FILE, ("SHADOWD_CONFIG",)),
         ]
         if told[1] and _of_torque(args, environ):
@@ -114,7 +115,7 @@ def kind(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
     if not torque and not gridengine:
         raise ConfigError(
             "servers",
-            f"none are named: neither PBS_DEFAULT nor SGE_ROOT is set, and there is no {SERVER_NAME}",
+            f"none are named: neither PBS_DEFAULT nor SGE_ROOT is set, and there is no {named}",
             "name them by --servers h1,h2",
         )
     return TORQUE if torque else GRIDENGINE
@@ -144,7 +145,7 @@ def servers(args: argparse.Namespace, environ: Mapping[str, str]) -> ServerList:
     """Return a list that stays as it is; raises ``ConfigError``, also for a cell, which has none."""
     if kind(args, environ) == GRIDENGINE:
         raise ConfigError("Grid Engine", "has no list of servers", "this is for TORQUE: give --servers")
-    return torque_list(environ, args.servers, file=args.server_name or SERVER_NAME, only=args.only)
+    return torque_list(environ, args.servers, file=args.server_name, only=args.only)
 
 
 def source(args: argparse.Namespace, environ: Mapping[str, str]) -> Source:

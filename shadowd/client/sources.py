@@ -19,7 +19,8 @@ from shadowd.client.race import Protocol
 from shadowd.client.servers import LARGEST, Server, parse_servers
 from shadowd.errors import ConfigError
 
-SERVER_NAME: Final = "/var/spool/torque/server_name"
+HOMES: Final = ("/var/spool/torque", "/var/lib/torque", "/etc/torque")
+"""Where builds and packages of TORQUE have their home, the usual one first."""
 TORQUE_PORT: Final = 15001
 VARIABLES: Final = ("PBS_DEFAULT", "PBS_SERVER")
 """By which TORQUE's clients are told their server; the first that is set counts."""
@@ -51,14 +52,15 @@ def torque_list(
     environ: Mapping[str, str],
     argument: str | None = None,
     *,
-    file: str | os.PathLike[str] = SERVER_NAME,
+    file: str | os.PathLike[str] | None = None,
     only: bool = False,
 ) -> ServerList:
     """Return the list that a client of TORQUE goes by; raises ``ConfigError``.
 
-    ``argument`` goes before the environment and that before the file. ``only``: a single name in the
-    environment is meant to be the only one.
+    ``argument`` goes before the environment and that before the file, None: the one of this host. ``only``: a
+    single name in the environment is meant to be the only one.
     """
+    file = server_name(environ) if file is None else file
     if argument is not None:
         return _plain(parse_servers(argument, "--servers"), "--servers")
     variable = next((name for name in VARIABLES if environ.get(name)), None)
@@ -76,6 +78,16 @@ def torque_list(
     # Whoever names the standby still means the jobs of the cell, and they bear the first one's name.
     first = others[0].host if same else named[0].host
     return ServerList(TORQUE, servers, f"{variable}, then {file}", first)
+
+
+def server_name(environ: Mapping[str, str], homes: tuple[str, ...] = HOMES) -> str:
+    """Return the file ``server_name`` of this host: below PBS_HOME, else where there is one.
+
+    Where there is none: where it should be.
+    """
+    own = environ.get("PBS_HOME")
+    files = [f"{home.rstrip('/')}/server_name" for home in ((own, *homes) if own else homes)]
+    return next((file for file in files if os.path.exists(file)), files[0])  # noqa: PTH110 - pathlib costs
 
 
 def _plain(servers: tuple[Server, ...], origin: str) -> ServerList:

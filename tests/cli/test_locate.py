@@ -163,7 +163,7 @@ def test_a_server_host_of_torque_goes_by_its_list(
     file, config = tmp_path / "server_name", tmp_path / "shadowd.toml"
     file.write_text(f"{serving}\n")
     config.write_text('[[cell]]\nkind = "torque"\n')
-    monkeypatch.setattr("shadowd.cli.serverlist.SERVER_NAME", str(file))
+    monkeypatch.setenv("PBS_HOME", str(tmp_path))
     monkeypatch.setenv("SHADOWD_CONFIG", str(config))
     for words in ([], ["--config", str(config)], ["--cell", "torque"]):
         assert main(["locate", *words]) == 0

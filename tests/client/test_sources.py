@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.client import ServerList, torque_list
-from shadowd.client.sources import TORQUE
+from shadowd.client.sources import HOMES, TORQUE, server_name
 from shadowd.errors import ConfigError
 
 
@@ -119,3 +119,19 @@ def test_the_request_is_what_the_batch_protocol_has() -> None:
     data = data[length:]
     assert number() == 0
     assert data == ""
+
+
+def test_where_the_file_of_this_host_is(tmp_path: Path) -> None:
+    """Below PBS_HOME, else in the first home that has one; where there is none, where it should be."""
+    homes = tuple(str(tmp_path / name) for name in ("spool", "lib", "etc"))
+    assert server_name({}, homes) == f"{homes[0]}/server_name"
+    assert server_name({"PBS_HOME": "/pbs/"}, homes) == "/pbs/server_name"
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "server_name").write_text("h1\n")
+    assert server_name({}, homes) == server_name({"PBS_HOME": "/pbs"}, homes) == f"{homes[2]}/server_name"
+    assert HOMES == ("/var/spool/torque", "/var/lib/torque", "/etc/torque")
+
+
+def test_a_list_comes_from_the_file_below_pbs_home(file: Path) -> None:
+    """For whoever names no file."""
+    assert hosts(torque_list({"PBS_HOME": str(file.parent)})) == ["h1", "h2"]
