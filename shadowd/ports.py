@@ -8,6 +8,7 @@ long as the world likes (a hung mount); the runtime never calls one on the decis
 from typing import Protocol
 
 from shadowd.core.actions import Say
+from shadowd.core.fitness import Fitness
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
@@ -110,6 +111,14 @@ class CellFiles(Protocol):
 
     def name_master(self, host: Host) -> Unknown | None:
         """Write a host into act_qmaster, in place; None when done (PROTOCOL rule 10)."""
+        ...
+
+
+class HostCheck(Protocol):
+    """Looks at whether this host could run the master of a cell (PROTOCOL rule 19)."""
+
+    def fitness(self) -> Fitness:
+        """Return what the last look found, at once; the next one may begin, on a thread of its own."""
         ...
 
 

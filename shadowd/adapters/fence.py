@@ -79,7 +79,8 @@ class ClaimedFencer:
             return FenceOutcome.REFUSED, f"{host} is no host of this cell: list it in shadow_masters"
         ledger = self._claims.list()
         if isinstance(ledger, Unknown):
-            detail = f"the claims cannot be listed: {ledger.subject} is {ledger.problem.value}"
+            why = f" ({ledger.detail})" if ledger.detail else ""
+            detail = f"the claims cannot be listed: {ledger.subject} is {ledger.problem.value}{why}"
             return FenceOutcome.FAILED, detail
         if ledger.highest > epoch:
             later = ledger.records[-1].claim

@@ -50,6 +50,14 @@ class GridEngineCell:
     default_domain: str | None
     encrypted: bool = False
     """security_mode csp: the master's port speaks TLS."""
+    spooling: tuple[Path, ...] = ()
+    """The directories of spooling_params."""
+
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """Return the directories of the master's data besides its spool, where the hosts' records are."""
+        found = dict.fromkeys((self.common, *self.spooling))
+        return tuple(path for path in found if path != self.spool)
 
     @property
     def paths(self) -> CellPaths:
@@ -88,6 +96,7 @@ def discover(sge_root: Path, sge_cell: str = DEFAULT_CELL) -> GridEngineCell:
         ignore_fqdn=_ignore_fqdn(source, values),
         default_domain=_not_none(values.get("default_domain")),
         encrypted=values.get("security_mode", "").lower() == "csp",
+        spooling=_spooling(values.get("spooling_params", "")),
     )
 
 
@@ -161,6 +170,15 @@ def _path(source: Path, values: Mapping[str, str], key: str, default: Path | Non
     if not text.startswith("/"):
         raise CellError(str(source), f"{key} {text!r} is no absolute path", "give it from / on")
     return Path(text)
+
+
+def _spooling(text: str) -> tuple[Path, ...]:
+    """Return the directories in spooling_params (bootstrap(5)).
+
+    ``common;spool`` for classic spooling; for berkeleydb a directory, or ``host:directory`` of a server,
+    which serves all hosts alike.
+    """
+    return tuple(Path(part) for part in text.split(";") if part.startswith("/"))
 
 
 def _admin_user(source: Path, values: Mapping[str, str]) -> str | None:

@@ -44,10 +44,7 @@ _PREFIXES = ("lx", "ulx", "lx26", "lx24")
 
 def arch(sge_root: Path) -> str:
     """Return the installation's word for this machine's architecture; raises ``CellError``."""
-    machine = os.uname().machine
-    spelled = _SPELLINGS.get(machine, machine)
-    for prefix in _PREFIXES:
-        folder = f"{prefix}-{spelled}"
+    for folder in _usual():
         if is_program(sge_root / "bin" / folder / MASTER):
             return folder
     word = _ask(sge_root / "util" / "arch")
@@ -84,6 +81,43 @@ def programs(cell: GridEngineCell, architecture: str) -> tuple[Path, ...]:
         "there is no such program, nor in the folders beside it",
         f"install the master on this host, or correct binary_path in {cell.common / 'bootstrap'}",
     )
+
+
+def choose(cell: GridEngineCell, wanted: str | None) -> tuple[tuple[Path, ...], str]:
+    """Return the pair to start, and what a person should know of the choice; empty for the usual one.
+
+    ``wanted``: SGE_ARCH, where it is set. Where it names no folder with a master, the folder of binary_path
+    that does hold one is used. A master that is missing now may be there when it is needed: then the path
+    that it should have is returned.
+    """
+    try:
+        architecture = wanted or arch(cell.root)
+    except CellError:
+        architecture = _usual()[0]
+    try:
+        return programs(cell, architecture), ""
+    except CellError:
+        folder = _holding(cell.binary_path)
+    if folder is None:
+        return (cell.binary_path / architecture / MASTER,), ""
+    word = "SGE_ARCH" if wanted else "the architecture"
+    note = f"{word} is {architecture}, and {cell.binary_path / architecture} holds no {MASTER}"
+    return programs(cell, folder), f"{note}: that of {cell.binary_path / folder} is used"
+
+
+def _usual() -> tuple[str, ...]:
+    """Return the names that the folder of this machine's architecture may have, the usual one first."""
+    machine = os.uname().machine
+    return tuple(f"{prefix}-{_SPELLINGS.get(machine, machine)}" for prefix in _PREFIXES)
+
+
+def _holding(binary_path: Path) -> str | None:
+    """Return the one folder that holds a master: the usual one, or the only one; None where there is none."""
+    names = list_dir(binary_path, _MOST_ARCHS)
+    found = () if isinstance(names, Unknown) else names
+    holding = [name for name in found if is_program(binary_path / name / MASTER)]
+    usual = [name for name in _usual() if name in holding]
+    return next(iter(usual or (holding if len(holding) == 1 else ())), None)
 
 
 def is_program(path: Path) -> bool:

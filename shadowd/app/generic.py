@@ -11,6 +11,7 @@ from pathlib import Path
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.genericfiles import BeatFile, paths_of
 from shadowd.adapters.hostaddresses import addresses_of
+from shadowd.adapters.hostcheck import Needs
 from shadowd.adapters.hostnames import HostNames
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
@@ -19,7 +20,15 @@ from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.sitecommand import CommandProbe, Health, LeaseOnly, SiteCommand
 from shadowd.adapters.user import FileUser
 from shadowd.app.asuser import BeatsAs
-from shadowd.app.prepared import Prepared, as_user, files_user_of, own_names, programs_of
+from shadowd.app.prepared import (
+    Prepared,
+    as_user,
+    examiner,
+    files_user_of,
+    needed,
+    own_names,
+    programs_of,
+)
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.values import Host
 from shadowd.errors import CellError
@@ -47,6 +56,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     health = cell.health
     owner = files_user_of(paths, cell.launch.user)
     beats = BeatFile(paths)
+    wants = needs(cell)
     return Prepared(
         settings=cell,
         host=host,
@@ -54,7 +64,8 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         files=files,
         user=owner,
         users=users,
-        pair=programs_of(cell.launch, command, cell.launch.scheduler or ()),
+        pair=wants.pair,
+        examiner=examiner(wants, files, user),
         environment=environment,
         probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,
@@ -62,6 +73,12 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
         close=beats.close,
     )
+
+
+def needs(cell: CellSettings) -> Needs:
+    """Return what the cell's master needs on this host."""
+    pair = programs_of(cell.launch, cell.launch.command or (), cell.launch.scheduler or ())
+    return needed(pair, cell, tuple(map(Path, cell.shared)))
 
 
 def environment_of(cell: CellSettings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,13 +12,21 @@ from shadowd.adapters import gridengine, programs
 from shadowd.adapters.cellfiles import GridEngineFiles
 from shadowd.adapters.execution import Program
 from shadowd.adapters.hostaddresses import addresses_of
+from shadowd.adapters.hostcheck import Needs
 from shadowd.adapters.marks import users_of
 from shadowd.adapters.probe import TcpProbe
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.questions import ANYTHING, greeting
 from shadowd.adapters.resident import ResidentSearch
 from shadowd.adapters.user import become
-from shadowd.app.prepared import Prepared, files_user_of, own_names, programs_of
+from shadowd.app.prepared import (
+    Prepared,
+    examiner,
+    files_user_of,
+    needed,
+    own_names,
+    programs_of,
+)
 from shadowd.config.models import CellSettings, Settings
 from shadowd.errors import CellError
 
@@ -33,7 +41,8 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
     own = own_names(settings)
     names = gridengine.host_names(cell).knowing(own)
     host = names.canonical(own[0])
-    pair = _pair(cell_settings, cell, environ)
+    wants = needs(cell_settings, cell, environ)
+    pair = wants.pair
     users = users_of(cell.admin_user, cell_settings.launch.user)
     search = ResidentSearch(
         cell.paths.pid_file,
@@ -48,6 +57,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
     port = cell_settings.probe.port or gridengine.qmaster_port(
         {**environ, **cell_settings.launch.environment}
     )
+    user = files_user_of(cell.paths, cell.admin_user)
     return Prepared(
         settings=cell_settings,
         host=host,
@@ -55,19 +65,28 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         files=files,
         user=user,
         users=users,
+        examiner=examiner(wants, files, user),
+        notes=wants.notes,
         pair=pair,
         environment=environment,
         probe=TcpProbe(
             port,
             cell_settings.timing().probe_timeout,
             addresses_of(files, cell_settings.probe.addresses, user),
-            _qping(cell_settings, cell, environ),
+            _qping(cell_settings, Path(pair[0].argv[0]).parent),
             environment,
             question=lambda name: ANYTHING if cell.encrypted else greeting(name, own[0]),
         ),
         port=port,
         runtime_dir=settings.runtime_dir,
     )
+
+
+def needs(settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]) -> Needs:
+    """Return what the cell's master needs on this host."""
+    found, note = programs.choose(cell, environ.get("SGE_ARCH"))
+    notes = (note,) if note and settings.launch.command is None else ()
+    return needed(_pair(settings, found), settings, cell.shared, notes)
 
 
 def write_pid_file(prepared: Prepared) -> None:
@@ -78,16 +97,9 @@ def write_pid_file(prepared: Prepared) -> None:
     )
 
 
-def _pair(
-    settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]
-) -> tuple[Program, ...]:
-    """Return the programs to start: configured, or those that the installation has.
-
-    A master that is missing now may be there when it is needed: the path it should have is kept, and a
-    launch that does not find it fails with that path.
-    """
+def _pair(settings: CellSettings, found: tuple[Path, ...]) -> tuple[Program, ...]:
+    """Return the programs to start: configured, or those that the installation has."""
     launch = settings.launch
-    found = _installed(cell, environ)
     master = launch.command or (str(found[0]),)
     scheduler = launch.scheduler
     if scheduler is None:
@@ -95,28 +107,13 @@ def _pair(
     return programs_of(launch, master, scheduler)
 
 
-def _installed(cell: gridengine.GridEngineCell, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    guess = f"lx-{'amd64' if os.uname().machine == 'x86_64' else os.uname().machine}"
-    try:
-        architecture = environ.get("SGE_ARCH") or programs.arch(cell.root)
-    except CellError:
-        architecture = guess
-    try:
-        return programs.programs(cell, architecture)
-    except CellError:
-        return (cell.binary_path / architecture / gridengine.MASTER,)
-
-
-def _qping(
-    settings: CellSettings, cell: gridengine.GridEngineCell, environ: Mapping[str, str]
-) -> Path | None:
+def _qping(settings: CellSettings, folder: Path) -> Path | None:
     wanted = settings.probe.qping
     if wanted == "off":
         return None
     if wanted != "auto":
         return Path(wanted)
-    beside = _installed(cell, environ)[0].parent / "qping"
-    return next((path for path in (beside, *map(Path, _QPING)) if programs.is_program(path)), None)
+    return next((path for path in (folder / "qping", *map(Path, _QPING)) if programs.is_program(path)), None)
 
 
 def _environment(

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from shadowd.adapters.cellfiles import CellPaths, GridEngineFiles
 from shadowd.adapters.execution import Program
+from shadowd.adapters.hostcheck import Examiner, Needs
 from shadowd.adapters.hostnames import machine_names
+from shadowd.adapters.sharedpaths import SharedPaths
 from shadowd.adapters.user import FileUser, files_user, lookup
 from shadowd.config.models import CellSettings, Settings
 from shadowd.config.tables import LaunchSettings
@@ -47,6 +49,10 @@ class Prepared:
     port: int | None
     """That the master listens on, where that is known."""
     runtime_dir: Path
+    examiner: Examiner
+    """Looks at whether this host could run the master; it has looked once when the cell is put to work."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the cell is understood."""
     beater: Beater = field(default_factory=BeatsByItself)
     close: Callable[[], None] = _nothing
     """Gives back what the parts hold."""
@@ -79,3 +85,19 @@ def programs_of(
     """Return the pair, or the one program where there is no second."""
     cwd = str(launch.cwd) if launch.cwd else None
     return tuple(Program(argv, cwd, launch.user) for argv in (master, scheduler) if argv)
+
+
+def needed(
+    pair: tuple[Program, ...],
+    cell: CellSettings,
+    directories: tuple[Path, ...],
+    notes: tuple[str, ...] = (),
+) -> Needs:
+    """Return what the master of a cell needs on this host, its health command included."""
+    health = (Program(cell.health.command, user=cell.launch.user),) if cell.health.command else ()
+    return Needs(pair, health, directories, notes)
+
+
+def examiner(needs: Needs, files: GridEngineFiles, user: FileUser | None) -> Examiner:
+    """Return what looks at these needs, with the rights of the cell's user."""
+    return Examiner(needs, SharedPaths(files.host, files.paths.state / "hosts", user))

@@ -23,7 +23,15 @@ from shadowd.adapters.torquefiles import TorqueFiles, paths_of, require_mounted
 from shadowd.adapters.user import become
 from shadowd.app.asuser import BeatsAs
 from shadowd.app.generic import asking, environment_of, probe_of
-from shadowd.app.prepared import Prepared, as_user, files_user_of, own_names, programs_of
+from shadowd.app.prepared import (
+    Prepared,
+    as_user,
+    examiner,
+    files_user_of,
+    needed,
+    own_names,
+    programs_of,
+)
 from shadowd.config.models import CellSettings, Settings
 from shadowd.errors import CellError
 
@@ -54,6 +62,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     ask = asking(cell, host, environment, user)
     beats = ServerBeats(BeatFile(paths), lock)
     health = cell.health
+    pair = _pair(cell, command, lock, host)
     return Prepared(
         settings=cell,
         host=host,
@@ -61,7 +70,8 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         files=files,
         user=owner,
         users=users,
-        pair=_pair(cell, command, lock, host),
+        pair=pair,
+        examiner=examiner(needed(pair, cell, ()), files, user),
         environment=environment,
         probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,

@@ -13,6 +13,7 @@ from shadowd.adapters.addresses import RecentAddresses
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
+from shadowd.adapters.hostcheck import PeriodicCheck
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
@@ -52,12 +53,11 @@ class Assembled:
 
 
 def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared:
-    """Look at the cell's files; raises CellError with what is missing."""
-    if cell.kind == "generic":
-        return generic.prepare(settings, cell, environ)
-    if cell.kind == "torque":
-        return torque.prepare(settings, cell, environ)
-    return gridengine.prepare(settings, cell, environ)
+    """Look at the cell's files and at what its master needs here; raises CellError with what is missing."""
+    kinds = {"generic": generic.prepare, "torque": torque.prepare}
+    prepared = kinds.get(cell.kind, gridengine.prepare)(settings, cell, environ)
+    prepared.examiner.look()
+    return prepared
 
 
 def attempt(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared | ShadowdError:
@@ -137,6 +137,14 @@ def assemble(
             records=files.paths.state / "hosts",
         ),
         beater=prepared.beater,
+        host=PeriodicCheck(
+            prepared.examiner,
+            now=clock.now,
+            submit=submit,
+            every=timing.check_interval,
+            patience=timing.io_timeout,
+            changed=lambda: ended(settings.name),
+        ),
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
@@ -169,8 +177,13 @@ def assemble(
             addresses=RecentAddresses(),
             timing=timing,
             hints=hints.place if hints else None,
+            paths=lambda: [view.published() for view in prepared.examiner.view.paths],
+            notes=prepared.notes,
         ),
     )
+
+    for remark in prepared.notes:
+        announce("config.warning", cell=settings.name, detail=remark)
 
     def close() -> None:
         launcher.close()

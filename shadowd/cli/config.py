@@ -1,8 +1,9 @@
 """``shadowd config``: check, show or describe it before anything depends on it.
 
 For the person who edits the file and the tool that deploys it: every mistake at once, the effective value
-of every key with its origin, and a schema for editors. Nothing here contacts the daemon or touches a
-cell's files, so it is safe on any host at any time; what the cell itself lacks is ``shadowd check``'s.
+of every key with its origin, and a schema for editors. Nothing here contacts the daemon or changes a file of
+a cell, so it is safe on any host at any time. What this host lacks to run a master (program, user, directory)
+is a warning, for the file may be meant for another host; how the cell fares is ``shadowd check``'s.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, assert_never
+
+from shadowd.cli.look import PATIENCE, leave
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -124,16 +127,33 @@ def _check(path: Path | None, *, as_json: bool) -> int:
         loaded = examine(path, os.environ).trusted(os.geteuid())
     except ConfigError as error:
         return _refuse(error, as_json=as_json)
+    lacks = _lacks(loaded)
     if as_json:
-        _say(json.dumps({"ok": True, "problems": [], **_summary(loaded)}))
-        return 0
+        summary = _summary(loaded)
+        _say(json.dumps({"ok": True, "problems": [], **summary, "warnings": summary["warnings"] + lacks}))
+        return leave(0)
     _say(f"ok: {loaded.source.at(None)}")
     for cell in loaded.settings.cells:
         silence = f"takeover at {cell.timing().earliest:g} s of silence"
         _say(f"  cell {cell.name}: {cell.kind}, {cell.place}; {'observer' if cell.observer else silence}")
-    for warning in loaded.warnings():
+    for warning in (*loaded.warnings(), *lacks):
         _say(f"warning: {warning}")
-    return 0
+    return leave(0)
+
+
+def _lacks(loaded: "Loaded") -> list[str]:
+    """Return what this host lacks to run the masters; a cell whose files hang is one warning."""
+    from shadowd.app.hostneeds import looks
+    from shadowd.console.deadline import run_all
+
+    answers = run_all(looks(loaded.settings, os.environ), PATIENCE)
+    told: list[str] = []
+    for cell, answer in zip(loaded.settings.cells, answers, strict=True):
+        if isinstance(answer, Exception):
+            raise answer
+        hangs = (f"no answer within {PATIENCE:g} s of what its master needs: a file system hangs",)
+        told += [f"cell {cell.name}: {each}" for each in (hangs if answer is None else answer)]
+    return told
 
 
 def _show(path: Path | None, *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shadowd.cli.maintenance import Site, add_options, at_site, chosen, done, refused
 from shadowd.console.clock import span
-from shadowd.console.records import clean
+from shadowd.console.records import clean, in_words
 from shadowd.console.text import wrapped
 from shadowd.core.values import Pause, Unknown
 
@@ -65,7 +65,7 @@ def _text(name: str, before: Pause | Unknown | None) -> list[str]:
         return [f"cell {name} was not paused"]
     lines = [f"cell {name} is not paused any more"]
     if isinstance(before, Unknown):
-        was = f"{before.subject}, which was {before.problem.value}"
+        was = in_words(before).replace(" is ", ", which was ", 1)
     else:
         lasted = "" if before.since_wall is None else f" (for {span(time.time() - before.since_wall)})"
         was = f"the pause of {clean(before.who, 60)}{lasted}: {clean(before.why, 200)}"

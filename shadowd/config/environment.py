@@ -71,11 +71,15 @@ def take(
         return None
 
 
+SYSTEM_RUNTIME_DIR = Path("/run/shadowd")
+"""Root's, of which everybody may read the state."""
+
+
 def default_runtime_dir(environ: Mapping[str, str], uid: int | None = None) -> Path:
     """Return where locks, sockets and state of this host live when nobody says otherwise."""
     uid = os.geteuid() if uid is None else uid
     if uid == 0:
-        return Path("/run/shadowd")
+        return SYSTEM_RUNTIME_DIR
     session = environ.get("XDG_RUNTIME_DIR", "")
     if session.startswith("/") and "\0" not in session:  # the XDG specification: ignore relative ones
         return Path(session) / "shadowd"

@@ -69,6 +69,15 @@ def _qping(value: object) -> str:
         ) from error
 
 
+def _directories(value: object) -> tuple[str, ...]:
+    """Return a list of absolute paths, each once."""
+    if not isinstance(value, list | tuple):
+        raise words.UnfitError(f'{words.shown(value)} is no list: write ["/shared/data"]')
+    if len(value) > words.MOST_DIRECTORIES:
+        raise words.UnfitError(f"has more than {words.MOST_DIRECTORIES} directories")
+    return tuple(dict.fromkeys(str(words.path(one)) for one in value))
+
+
 def _list(value: object) -> object:
     """Return a TOML list as the tuple that a frozen model holds."""
     if isinstance(value, list):
@@ -104,6 +113,11 @@ Wait = Annotated[
     float, PlainValidator(words.wait), WithJsonSchema({"anyOf": [{**_SECONDS, "minimum": 0}, _WITH_UNIT]})
 ]
 FilePath = Annotated[Path, PlainValidator(words.path), WithJsonSchema(_PATH)]
+Directories = Annotated[
+    tuple[str, ...],
+    PlainValidator(_directories),
+    WithJsonSchema({"type": "array", "items": _PATH, "maxItems": words.MOST_DIRECTORIES}),
+]
 OptionalFile = Annotated[
     Path | None, PlainValidator(_optional_file), WithJsonSchema({"type": "string", "pattern": "^(/.*)?$"})
 ]

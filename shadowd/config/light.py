@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from shadowd.config import words
-from shadowd.config.filling import fill
+from shadowd.config.environment import SYSTEM_RUNTIME_DIR
+from shadowd.config.filling import DEFAULT, fill
 from shadowd.config.source import Source, find, read
 from shadowd.errors import ConfigError
 
@@ -52,6 +53,8 @@ class LightCell(NamedTuple):
     """Account of the pair."""
     server_lock: tuple[str, Path] | None = None
     """How TORQUE's server.lock is held, and where it lies."""
+    readable: tuple[Path, ...] = ()
+    """Runtime directories of other users' daemons in which this user may read, where nobody chose one."""
 
 
 class LightSettings(NamedTuple):
@@ -76,6 +79,8 @@ def light_settings(path: Path | None, environ: Mapping[str, str]) -> LightSettin
     if not isinstance(document["cell"], list):
         raise ConfigError(str(source.path), "cell: is no list of tables", "write [[cell]], with two brackets")
     cells = tuple(_cell(cell, host, runtime_dir, source) for cell in document["cell"])
+    if filled.origins.get(("runtime_dir",)) == DEFAULT and runtime_dir != SYSTEM_RUNTIME_DIR:
+        cells = tuple(cell._replace(readable=(SYSTEM_RUNTIME_DIR,)) for cell in cells)
     return LightSettings(source.path, host, runtime_dir, cells)
 
 

@@ -18,6 +18,7 @@ from shadowd.config.environment import default_runtime_dir
 from shadowd.config.fields import (
     AsTuple,
     CellName,
+    Directories,
     FilePath,
     HintPort,
     HostName,
@@ -91,6 +92,9 @@ class CellSettings(Strict):
         examples=["/shared/redis"],
         validate_default=True,
     )
+    shared: Directories = described(
+        (), "Further directories that the master of a generic cell needs.", ["/shared/data"]
+    )
     lock: Literal["fcntl", "lease"] | None = described(None, "How server.lock is held.", "lease")
     lock_file: FilePath | None = described(
         None, "TORQUE's lock.", "/var/spool/torque/server_priv/server.lock"
@@ -146,10 +150,12 @@ class CellSettings(Strict):
             raise words.UnfitError(f'is no key of a cell of kind "{kind}"')
         return value
 
-    @field_validator("launch", "probe", "health")
+    @field_validator("shared", "launch", "probe", "health")
     @classmethod
     def _fits_kind(cls, value: _T, info: ValidationInfo) -> _T:
         kind = info.data.get("kind")
+        if kind != "generic" and isinstance(value, tuple) and value:
+            raise words.UnfitError(f'is no key of a cell of kind "{kind}"')
         if kind == "generic" and isinstance(value, LaunchSettings) and value.command is None:
             raise words.UnfitError("has no command: a generic cell must say what to start")
         if kind == "gridengine" and isinstance(value, ProbeSettings | HealthSettings) and value.command:

@@ -64,6 +64,8 @@ def _table(loaded: Loaded, model: BaseModel, where: KeyPath) -> Iterator[Entry]:
             continue
         if value is None and isinstance(model, ProbeSettings) and name == "command":
             continue
+        if name == "shared" and isinstance(model, CellSettings) and model.kind != "generic":
+            continue
         if name == "sge_cell" and isinstance(model, CellSettings) and model.sge_root is None:
             continue
         path = (*where, name)

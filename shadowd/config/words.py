@@ -18,6 +18,7 @@ SHORTEST = 0.05
 """Seconds. Twenty looks a second; more often is a busy loop, not a watch."""
 LONGEST = 7 * 86400
 MOST_RESTARTS = 100
+MOST_DIRECTORIES = 100
 """Seconds. A longer wait than a week is a slip (a unit, a zero), or a wish for ``observer``."""
 KINDS = ("gridengine", "generic", "torque")
 """The kinds of cell that this release serves."""

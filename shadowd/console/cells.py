@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shadowd.config.environment import default_runtime_dir
+from shadowd.config.environment import SYSTEM_RUNTIME_DIR, default_runtime_dir
 from shadowd.config.light import LightCell, LightFence, light_settings
 from shadowd.config.source import find
 from shadowd.console import records
@@ -50,12 +50,17 @@ def all_places(config: Path | None, environ: Mapping[str, str]) -> list[Place]:
     try:
         settings = light_settings(config, environ)
     except ConfigError:
-        found = [] if find(config, environ) else _strangers(default_runtime_dir(environ), ())
+        folders = dict.fromkeys((default_runtime_dir(environ), SYSTEM_RUNTIME_DIR))
+        found = [] if find(config, environ) else [one for folder in folders for one in _strangers(folder, ())]
         if not found:
             raise
         return found
     known = [cell.name for cell in settings.cells]
-    return [*map(_place, settings.cells), *_strangers(settings.runtime_dir, known)]
+    folders = dict.fromkeys(
+        folder for cell in settings.cells for folder in (cell.runtime_dir, *cell.readable)
+    )
+    strangers = [one for folder in folders for one in _strangers(folder, known)]
+    return [*map(_place, settings.cells), *strangers]
 
 
 def _strangers(runtime_dir: Path, known: Iterable[str]) -> list[Place]:
@@ -85,6 +90,7 @@ def _place(cell: LightCell) -> Place:
         runtime_dir=cell.runtime_dir,
         spool=str(cell.directory),
         read=lambda: read_shared(cell),
+        readable=cell.readable,
     )
 
 
@@ -113,6 +119,7 @@ def read_shared(cell: LightCell) -> Shared:
         pause=files.read_pause().pause,
         hosts=records.read_hosts(paths.state / "hosts"),
         fence=_fence(cell.fence) if cell.fence else None,
+        unknown_owner=_unknown(found.owner),
         server_lock=_server_lock(found.server_lock) if found.server_lock else None,
         port=(port := _port(cell)),
         holder="" if port is None else _holder(port, paths.spool, found.owner),
@@ -178,6 +185,17 @@ def _owner(path: Path) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def _unknown(user: str | None) -> str:
+    import pwd  # noqa: PLC0415 - in the thread, not at start
+
+    try:
+        if user is not None:
+            pwd.getpwnam(user)
+    except KeyError:
+        return user or ""
+    return ""
 
 
 def _modified(path: Path) -> float | None:

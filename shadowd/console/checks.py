@@ -13,13 +13,14 @@ from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
 from shadowd.console.project import CellView, is_over, moved_text
-from shadowd.console.records import HostRecord, clean
+from shadowd.console.records import HostRecord, clean, in_words
 from shadowd.console.remedies import HAND_OVER, RESTART, START, START_GUARD, remedy
 from shadowd.console.rows import is_fresh
 from shadowd.console.serverlock import server_lock_item
+from shadowd.console.sharing import sharing_items
 from shadowd.console.timers import timer_items
 from shadowd.core.reasons import Reason
-from shadowd.core.values import Protection, Unknown
+from shadowd.core.values import Problem, Protection, Unknown
 
 _OK, _WARNING, _CRITICAL, _UNKNOWN = Health.OK, Health.WARNING, Health.CRITICAL, Health.UNKNOWN
 
@@ -53,7 +54,13 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield _active(view, shared)
     yield _shadows(gathered, view, shared)
     yield from _daemon(gathered, expected=_expected(gathered, view))
+    if shared.unknown_owner:
+        text = (
+            f"this host knows no user {shared.unknown_owner}, whose files the cell's are: it cannot serve it"
+        )
+        yield Item("admin_user", _CRITICAL, text, remedy(Reason.CANNOT_RUN, view.spool))
     yield from host_items(view)
+    yield from sharing_items(gathered, view)
     yield _protection(view)
     yield from fence_items(shared.fence, view.fences, view.now)
     yield from timer_items(gathered.local)
@@ -122,23 +129,19 @@ def _lock(view: CellView) -> Item:
 def _claims(view: CellView, shared: Shared) -> Iterator[Item]:
     ledger = shared.ledger
     if isinstance(ledger, Unknown):
-        detail = f" ({clean(ledger.detail)})" if ledger.detail else ""
-        text = f"{ledger.subject} is {ledger.problem.value}{detail}"
-        yield Item("claims", _CRITICAL, text, remedy(Reason.CELL_UNREADABLE, view.spool))
+        yield Item("claims", _CRITICAL, in_words(ledger), remedy(Reason.CELL_UNREADABLE, view.spool))
         return
     if not ledger.doubts:
         yield Item("claims", _OK, f"epoch {ledger.highest}, no doubt")
     for doubt in ledger.doubts[:10]:
-        detail = f" ({clean(doubt.detail)})" if doubt.detail else ""
-        text = f"{clean(doubt.subject)} is {doubt.problem.value}{detail}: nobody bids"
+        text = f"{in_words(doubt)}: nobody bids"
         yield Item("claims", _CRITICAL, text, remedy(Reason.LEDGER_DOUBT, view.spool))
 
 
 def _active(view: CellView, shared: Shared) -> Item:
     active = shared.active
     if isinstance(active, Unknown):
-        text = f"{active.subject} is {active.problem.value}"
-        return Item("act_qmaster", _CRITICAL, text, remedy(Reason.ACTIVE_UNKNOWN, view.spool))
+        return Item("act_qmaster", _CRITICAL, in_words(active), remedy(Reason.ACTIVE_UNKNOWN, view.spool))
     if view.master.host and view.master.host != active:
         text = f"names {clean(active)}, but the newest confirmed master is {view.master.host}"
         return Item("act_qmaster", _WARNING, text, "Its guard repairs it; if it stays, two masters may run.")
@@ -148,8 +151,9 @@ def _active(view: CellView, shared: Shared) -> Item:
 def _shadows(gathered: Gathered, view: CellView, shared: Shared) -> Item:
     shadows = shared.shadows
     if isinstance(shadows, Unknown):
-        text = f"{shadows.subject} is {shadows.problem.value}"
-        return Item("shadow_masters", _CRITICAL, text, remedy(Reason.SHADOWS_UNKNOWN, view.spool))
+        return Item(
+            "shadow_masters", _CRITICAL, in_words(shadows), remedy(Reason.SHADOWS_UNKNOWN, view.spool)
+        )
     if gathered.host not in shadows:
         text = f"this host ({clean(gathered.host)}) is not listed: it only watches"
         grave = _OK if gathered.host == view.master.host else _WARNING
@@ -161,14 +165,17 @@ def _shadows(gathered: Gathered, view: CellView, shared: Shared) -> Item:
 def _daemon(gathered: Gathered, *, expected: bool) -> Iterator[Item]:
     local, grave = gathered.local, _CRITICAL if expected else _WARNING
     if isinstance(local, Unknown):
-        detail = "no daemon has run here" if local.problem.value == "missing" else local.problem.value
-        yield Item("daemon", grave, f"{detail}: {local.subject}", START)
+        missing = local.problem is Problem.MISSING
+        text = f"no daemon has run here: {local.subject}" if missing else in_words(local)
+        yield Item("daemon", grave, text, START)
         return
     if gathered.daemon is None:
         text = f"does not run; its last word was at {ago(local.wall, gathered.now)}"
         yield Item("daemon", grave, text, START)
         return
     yield _record(gathered, local, gathered.daemon)
+    for note in local.notes:
+        yield Item("daemon", _WARNING, note, "Correct SGE_ARCH for the daemon, or unset it; then restart it.")
 
 
 def _record(gathered: Gathered, local: HostRecord, pid: int) -> Item:

@@ -40,6 +40,8 @@ class Shared(NamedTuple):
     pause: Pause | Unknown | None
     fence: FenceProgram | None = None
     """The program of this host's configuration; None where no fence is configured."""
+    unknown_owner: str = ""
+    """The user whose files they are, where this host does not know it: no daemon can serve the cell here."""
     server_lock: "SeenLock | Unknown | None" = None
     """TORQUE's; None in a cell of another kind."""
     port: int | None = None
@@ -79,6 +81,8 @@ class Place(NamedTuple):
     spool: str
     """What to call the shared directory when it does not answer."""
     read: Callable[[], Shared]
+    readable: tuple[Path, ...] = ()
+    """Further directories where a daemon of another user may have left its state."""
 
 
 class Gathered(NamedTuple):
@@ -137,14 +141,27 @@ def _put_together(
 
 
 def local_record(place: Place) -> HostRecord | Unknown:
-    """Read this host's own copy; its name holds the host by the cell's rules, so it is looked for."""
-    if place.runtime_dir is None:
-        return Unknown(Problem.MISSING, "runtime_dir")
-    wanted = place.runtime_dir / f"{place.name}@{place.host or '*'}.state.json"
+    """Read this host's own copy; its name holds the host by the cell's rules, so it is looked for.
+
+    Monitoring is seldom the user whose daemon it looks at: of several records that of a living daemon counts,
+    else the newest.
+    """
+    found = [
+        _record_in(folder, place) for folder in (place.runtime_dir, *place.readable) if folder is not None
+    ]
+    whole = [record for record in found if isinstance(record, HostRecord)]
+    if whole:
+        return max(whole, key=lambda record: (living(record) is not None, record.wall))
+    there = (one for one in found if isinstance(one, Unknown) and one.problem is not Problem.MISSING)
+    return next(there, found[-1] if found else Unknown(Problem.MISSING, "runtime_dir"))
+
+
+def _record_in(folder: Path, place: Place) -> HostRecord | Unknown:
+    wanted = folder / f"{place.name}@{place.host or '*'}.state.json"
     try:
-        found = sorted(place.runtime_dir.glob(f"{place.name}@*.state.json"))[: records.MAX_HOSTS]
+        found = sorted(folder.glob(f"{place.name}@*.state.json"))[: records.MAX_HOSTS]
     except OSError as error:
-        return Unknown(Problem.UNREADABLE, str(place.runtime_dir), error.strerror or "")
+        return Unknown(Problem.UNREADABLE, str(folder), error.strerror or "")
     mine = [path for path in found if _is_ours(path, place)]
     return records.read(mine[0]) if mine else Unknown(Problem.MISSING, str(wanted))
 

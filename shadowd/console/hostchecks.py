@@ -11,7 +11,7 @@ from shadowd.console.clock import ago, at, span, times
 from shadowd.console.health import Health, Item
 from shadowd.console.project import CellView
 from shadowd.console.remedies import RESTART, STATUS, remedy
-from shadowd.console.rows import OF_THE_MOMENT, HostRow
+from shadowd.console.rows import OF_THE_MOMENT, HostRow, unfit
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 
@@ -98,18 +98,31 @@ def _fitness(row: HostRow, name: str, told: frozenset[str]) -> Iterator[Item]:
     for refusal in (refusal for refusal in hard if refusal.reason not in told):
         until = f" until {at(refusal.until, refusal.until)}" if refusal.until is not None else ""
         intruder = refusal.reason == Reason.RESIDENT.value
+        apart = refusal.reason == Reason.NOT_SHARED.value
         text = f"{refusal.text}, but act_qmaster does not name it" if intruder else refusal.text
         yield Item(
-            name, _CRITICAL if intruder else _WARNING, f"would not take over: {text}{until}", refusal.remedy
+            name,
+            _CRITICAL if intruder or apart else _WARNING,
+            f"would not take over: {text}{until}",
+            refusal.remedy,
         )
 
 
 def _enough(view: CellView) -> Item:
     fit = [row.host for row in view.rows if row.eligible and row.rank is not None]
-    if fit and not failover_is_off(view):
-        return Item("shadows", _OK, f"{len(fit)} ready to take over: {', '.join(fit[:8])}")
     if failover_is_off(view):
         return Item("shadows", _WARNING, "nobody would take over", "See master, lock and pause.")
+    lacking = unfit(view.rows)
+    lacks = "; ".join(f"{row.host}: {reason.detail or reason.text}" for row, reason in lacking[:8])
+    names = ", ".join(fit[:8])
+    if fit and lacking:
+        text = f"{len(fit)} of {len(fit) + len(lacking)} can take over: {names}; {lacks}"
+        return Item("shadows", _WARNING, text, lacking[0][1].remedy)
+    if fit:
+        return Item("shadows", _OK, f"{len(fit)} ready to take over: {names}")
+    text = "no other host would take over if the master died now"
+    if lacking:
+        return Item("shadows", _CRITICAL, f"{text}: {lacks}", lacking[0][1].remedy)
     waiting = [r for r in view.rows if r.rank is not None and r.fresh and r.refusals and not r.runs_master]
     advice = waiting[0].refusals[0].remedy if waiting else "Start shadowd on a second host of shadow_masters."
-    return Item("shadows", _CRITICAL, "no other host would take over if the master died now", advice)
+    return Item("shadows", _CRITICAL, text, advice)

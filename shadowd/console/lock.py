@@ -9,7 +9,7 @@ remove anything.
 from typing import NamedTuple
 
 from shadowd.console.gather import Shared
-from shadowd.console.records import HostRecord, clean
+from shadowd.console.records import HostRecord, clean, in_words
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import Epoch, Lock, LockKind, Unknown
 
@@ -39,8 +39,7 @@ def lock_view(shared: Shared, record: HostRecord | None, *, beating: float | Non
     lock = _second_hand(shared.lock, record)
     path = f"{shared.spool}/lock"
     if isinstance(lock, Unknown):
-        detail = f" ({clean(lock.detail)})" if lock.detail else ""
-        text = f"{lock.subject} is {lock.problem.value}{detail}"
+        text = in_words(lock)
         remedy = f"As root see what it is (ls -ld {path}): absent or a small regular file is right."
         return LockView("unknown", None, None, "", text, remedy, blocks=True)
     match lock.kind:

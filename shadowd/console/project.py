@@ -15,7 +15,7 @@ from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.lock import LockView, lock_view
 from shadowd.console.master import MasterView, master_view, stranger
 from shadowd.console.outlook import outlook
-from shadowd.console.records import HostRecord, clean
+from shadowd.console.records import HostRecord, clean, in_words
 from shadowd.console.rows import BIDDING, HostRow, earliest, is_fresh, row
 from shadowd.console.serverlock import ServerLockView, server_lock_view
 from shadowd.core.ledger import Ledger
@@ -206,9 +206,7 @@ def _open_claims(shared: Shared | None) -> dict[str, int]:
 def _beat(shared: Shared | None, records: dict[str, HostRecord], now: float) -> BeatView:
     read = shared.beat if shared else None
     value = read if isinstance(read, int) else None
-    problem = f"{read.subject} is {read.problem.value}" if isinstance(read, Unknown) else ""
-    if isinstance(read, Unknown) and read.detail:
-        problem += f" ({clean(read.detail)})"
+    problem = in_words(read) if isinstance(read, Unknown) else ""
     watching = [r for r in records.values() if r.observed is not None and r.beat is not None]
     best = max(watching, key=lambda record: _moved(record, value), default=None)
     moved, seen_by = (_moved(best, value), clean(best.host)) if best else (None, "")
@@ -276,8 +274,8 @@ def _pause(shared: Shared | None, now: float) -> str:
             end = f" until {at(until, now)}" if until is not None else ""
             over = f", {span(now - until)} OVER AND STILL IN FORCE" if is_over(pause, now) and until else ""
             return f"paused by {clean(who, 60)}{begun}{end}{over}: {clean(why, 200)}"
-        case Unknown(problem=problem, subject=subject):
-            return f"{subject} is {problem.value}: nobody bids"
+        case Unknown():
+            return f"{in_words(pause)}: nobody bids"
         case _:
             return ""
 

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from shadowd.adapters.reading import list_dir, read_small
+from shadowd.console import jsonfields
+from shadowd.console.jsonfields import Fields
 from shadowd.core.values import FencePolicy, Problem, Unknown
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 64 * 1024
 MAX_HOSTS: Final = 1000
 MAX_REFUSALS: Final = 50
-MAX_TEXT: Final = 500
+MAX_PATHS: Final = 100
+clean = jsonfields.clean
+"""For whoever shows what a record says."""
 
 
 class RefusalRecord(NamedTuple):
@@ -54,6 +58,19 @@ class FenceRecord(NamedTuple):
     outcome: str
     detail: str
     when: float | None
+
+
+class PathRecord(NamedTuple):
+    """A directory that every master needs, as that host sees it."""
+
+    path: str
+    file_system: str
+    """Type and source; empty where nobody says."""
+    local: bool
+    same: tuple[str, ...]
+    """Hosts that are proved to see this very directory."""
+    other: tuple[str, ...]
+    """Hosts that are proved to see another one."""
 
 
 class HostRecord(NamedTuple):
@@ -93,6 +110,16 @@ class HostRecord(NamedTuple):
     """The daemon that wrote it runs no more, as can be seen from here."""
     start_token: str = ""
     """With the pid it names the daemon's process for good; empty from releases that do not write it."""
+    paths: tuple[PathRecord, ...] | None = None
+    """None: its release does not say."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how that host understands the cell."""
+
+
+def in_words(problem: Unknown) -> str:
+    """Return what is the matter with a file, with the detail."""
+    detail = f" ({clean(problem.detail)})" if problem.detail else ""
+    return f"{clean(problem.subject)} is {problem.problem.value}{detail}"
 
 
 def read(path: Path) -> HostRecord | Unknown:
@@ -116,88 +143,18 @@ def parse(data: bytes, subject: str) -> HostRecord | Unknown:
         return Unknown(Problem.EMPTY, subject)
     try:
         loaded = json.loads(data.decode("utf-8"), parse_constant=_refuse)
-        return _record(_Fields(loaded, ""))
+        return _record(Fields(loaded, ""))
     except _NewerFormatError as error:
         return Unknown(Problem.NEWER_FORMAT, subject, str(error))
     except (ValueError, RecursionError) as error:
         return Unknown(Problem.GARBAGE, subject, clean(str(error))[:120])
 
 
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """Return text that cannot move a cursor, end a line or flood a screen."""
-    kept = text[:limit].replace("\n", " ").replace("\t", " ")
-    return "".join(character if character.isprintable() else "?" for character in kept)
-
-
 class _NewerFormatError(Exception):
     """The record says that a newer release wrote it."""
 
 
-class _NoObjectError(ValueError):
-    """Something is a string, a list or a number where an object belongs."""
-
-
-class _Fields:
-    """One JSON object whose fields are taken out with their types checked."""
-
-    def __init__(self, value: object, path: str) -> None:
-        if not isinstance(value, dict):
-            raise _NoObjectError(f"{path or 'the record'} is no JSON object")
-        self._value: dict[str, Any] = value
-        self._path = f"{path}." if path else ""
-
-    def text(self, key: str, limit: int = MAX_TEXT) -> str:
-        value = self._value.get(key)
-        if not isinstance(value, str):
-            raise self._wrong(key, "a string")
-        return clean(value, limit)
-
-    def optional_text(self, key: str) -> str:
-        return "" if self._value.get(key) is None else self.text(key)
-
-    def number(self, key: str) -> float:
-        value = self._value.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(key, "a number")
-        # The bound keeps every later conversion to a date and every sum finite.
-        if not abs(value) <= 1e11:
-            raise self._wrong(key, "a number of this world")
-        return float(value)
-
-    def optional_number(self, key: str) -> float | None:
-        return None if self._value.get(key) is None else self.number(key)
-
-    def whole(self, key: str) -> int:
-        value = self._value.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1e15:
-            raise self._wrong(key, "a whole number")
-        return value
-
-    def optional_whole(self, key: str) -> int | None:
-        return None if self._value.get(key) is None else self.whole(key)
-
-    def absent(self, key: str) -> bool:
-        return self._value.get(key) is None
-
-    def fields(self, key: str) -> "_Fields":
-        return _Fields(self._value.get(key), f"{self._path}{key}")
-
-    def each(self, key: str, most: int) -> "list[_Fields]":
-        value = self._value.get(key)
-        if not isinstance(value, list):
-            raise self._wrong(key, "a list")
-        return [_Fields(item, f"{self._path}{key}[{index}]") for index, item in enumerate(value[:most])]
-
-    def numbers(self) -> dict[str, float]:
-        numeric = [k for k, v in self._value.items() if isinstance(v, int | float) and len(k) < 40]
-        return {clean(key): self.number(key) for key in numeric[:60]}
-
-    def _wrong(self, key: str, wanted: str) -> ValueError:
-        said = "missing" if key not in self._value else f"not {wanted}"
-        return ValueError(f"{self._path}{key} is {said}")
-
-
-def _record(fields: _Fields) -> HostRecord:
+def _record(fields: Fields) -> HostRecord:
     written = fields.whole("format")
     if written > FORMAT:
         raise _NewerFormatError(f"format {written}, this release reads {FORMAT}")
@@ -233,10 +190,12 @@ def _record(fields: _Fields) -> HostRecord:
         delay_applies=timing.text("delay_applies", 40),
         start_token=fields.optional_text("start_token"),
         **_fence(fields),
+        paths=None if fields.absent("paths") else _paths(fields),
+        notes=() if fields.absent("notes") else fields.texts("notes", MAX_REFUSALS),
     )
 
 
-def _fence(fields: _Fields) -> dict[str, Any]:
+def _fence(fields: Fields) -> dict[str, Any]:
     """Return the fields about fencing; a release without it has none."""
     if fields.absent("fence"):
         return {}
@@ -254,7 +213,21 @@ def _fence(fields: _Fields) -> dict[str, Any]:
     return {"fence": fence.text("policy", 20), "fenced": tuple(attempts)}
 
 
-def _refusal(fields: _Fields) -> RefusalRecord:
+def _paths(fields: Fields) -> tuple[PathRecord, ...]:
+    return tuple(
+        PathRecord(
+            path=one.text("path"),
+            file_system=one.text("file_system"),
+            local=one.truth("local"),
+            same=one.texts("same", MAX_HOSTS),
+            other=one.fields("other").names(MAX_HOSTS),
+        )
+        for one in fields.each("paths", MAX_PATHS)
+        if not one.text("problem")
+    )
+
+
+def _refusal(fields: Fields) -> RefusalRecord:
     return RefusalRecord(
         reason=fields.text("reason", 40),
         text=fields.text("text"),
@@ -263,7 +236,7 @@ def _refusal(fields: _Fields) -> RefusalRecord:
     )
 
 
-def _lock(fields: _Fields) -> LockRecord:
+def _lock(fields: Fields) -> LockRecord:
     return LockRecord(
         fields.text("kind", 20), fields.optional_whole("epoch"), fields.optional_number("since")
     )

@@ -95,6 +95,10 @@ REMEDIES: dict[Reason, str] = {
     "shadowd check names the line that is wrong.",
     Reason.NOT_A_SHADOW: "Add the host to shadow_masters in the cell's common directory if it is to serve; "
     "if it is there, see observer in its configuration.",
+    Reason.CANNOT_RUN: "There install, mount or make what is named, or correct where it is sought "
+    "(bootstrap, SGE_ARCH, launch in the configuration). It is looked at again by itself.",
+    Reason.NOT_SHARED: "Mount the same file system in the same place on all hosts (findmnt -T tells what "
+    "each has), or move the data to where all see it. A copy will not do: it has old jobs, or none.",
     Reason.SHADOWS_UNKNOWN: "Put the shadow hosts, one a line, into shadow_masters in the cell's common "
     "directory.",
     Reason.PAUSED: "When the maintenance is over: shadowd resume",

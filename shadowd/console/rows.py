@@ -4,10 +4,11 @@ Made from that host's own record, so it is as old as the record; a record that i
 about what will happen, and the row says that instead. This module refuses to judge; ``checks`` does.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from shadowd.console.clock import ahead, at, span
-from shadowd.console.records import HostRecord, RefusalRecord
+from shadowd.console.records import HostRecord, RefusalRecord, in_words
 from shadowd.console.remedies import remedy, remedy_for
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
@@ -27,6 +28,8 @@ OF_THE_MOMENT: Final = frozenset(
     }
 )
 """Refusals of the moment: they do not make a host unfit to take over later."""
+UNFIT: Final = frozenset({Reason.CANNOT_RUN.value, Reason.NOT_SHARED.value})
+"""Refusals of a host that could not run the master, or not this one."""
 NO_NEWS: Final = frozenset({Reason.BEATING.value, Reason.LEASE_RUNS.value})
 """Refusals that every healthy standby has, because the master lives."""
 _KNOWN: Final = {
@@ -55,6 +58,18 @@ class RefusalView(NamedTuple):
     text: str
     until: float | None
     remedy: str
+    detail: str = ""
+    """The end of the text, behind the reason."""
+
+
+def unfit(rows: "Iterable[HostRow]") -> "list[tuple[HostRow, RefusalView]]":
+    """Return the listed hosts that could not run the master, each with the first reason why."""
+    reasons = (
+        (each, next((one for one in each.refusals if one.reason in UNFIT), None))
+        for each in rows
+        if each.fresh and each.rank is not None
+    )
+    return [(each, reason) for each, reason in reasons if reason is not None]
 
 
 class HostRow(NamedTuple):
@@ -114,8 +129,7 @@ def row(
             host=host, rank=rank, here=here, problem="no record: no shadowd runs there, or a legacy daemon"
         )
     if isinstance(record, Unknown):
-        detail = f" ({record.detail})" if record.detail else ""
-        problem = f"its record {record.subject} is {record.problem.value}{detail}"
+        problem = f"its record {in_words(record)}"
         return HostRow(host=host, rank=rank, here=here, problem=problem, unreadable=True)
     fresh = is_fresh(record, now)
     refusals = [_refusal(refusal, spool) for refusal in record.refusals]
@@ -244,5 +258,9 @@ def _bidding(record: HostRecord, now: float, claimed: int | None) -> str:
 def _refusal(refusal: RefusalRecord, spool: str) -> RefusalView:
     detail = f": {refusal.detail}" if refusal.detail else ""
     return RefusalView(
-        refusal.reason, f"{refusal.text}{detail}", refusal.until, remedy_for(refusal.reason, spool)
+        refusal.reason,
+        f"{refusal.text}{detail}",
+        refusal.until,
+        remedy_for(refusal.reason, spool),
+        refusal.detail,
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from shadowd.console.gather import Shared
 from shadowd.console.health import Health, Item
-from shadowd.console.records import clean
+from shadowd.console.records import clean, in_words
 from shadowd.console.remedies import remedy
 from shadowd.core.reasons import Reason
 from shadowd.core.values import ServerLock, Unknown
@@ -33,8 +33,7 @@ def server_lock_view(shared: Shared, *, beating: bool, watched: bool = False) ->
     if seen is None:
         return None
     if isinstance(seen, Unknown):
-        detail = f" ({clean(seen.detail)})" if seen.detail else ""
-        return ServerLockView("unknown", f"{seen.subject} is {seen.problem.value}{detail}")
+        return ServerLockView("unknown", in_words(seen))
     if seen.unlocked and beating and watched:
         text = "a server runs and does not lock it: it is of a release after 2.3, and lock is fcntl"
         return ServerLockView(ServerLock.UNLOCKED.value, text)

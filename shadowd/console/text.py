@@ -16,7 +16,7 @@ from shadowd.console.health import Health, Item, gravest_first, worst
 from shadowd.console.project import CellView, moved_text
 from shadowd.console.records import clean
 from shadowd.console.report import Report, overall
-from shadowd.console.rows import BIDDING, NO_NEWS, HostRow
+from shadowd.console.rows import BIDDING, NO_NEWS, HostRow, unfit
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
 
@@ -212,6 +212,9 @@ def _beat_age(view: CellView) -> str:
 
 def _ready(view: CellView) -> str:
     ready = sum(1 for row in view.rows if row.eligible and row.rank)
+    lacking = len(unfit(view.rows))
+    if lacking:
+        return f"{ready} of {ready + lacking} hosts can take over"
     return f"{ready} {'host' if ready == 1 else 'hosts'} ready to take over"
 
 

@@ -128,4 +128,11 @@ The ancestor's lock
     17. Ours is a link of a complete file, placed within the licence. ``bid``, ``adapters.lockfile``
     18. Cleared by rename aside, read, link back; a guard clears one that names a claim.
         ``adapters.lockfile``, ``upkeep``
+
+Fitness
+    19. A host bids only where it could run the master: program, user and directories are there, and the
+        directories that hold the master's data are those that the last master's host sees. Hosts prove that
+        to each other by a fresh name that each leaves in such a directory and publishes. What is not known
+        prevents nothing. A master that died is not started again on a host that lacks something: the other
+        hosts take over at once. ``eligibility``, ``persistence``, ``adapters.hostcheck``
 """

@@ -1,6 +1,6 @@
 """May this host bid now, and if not, what exactly speaks against it.
 
-Every check of PROTOCOL rules 4, 5, 12, 15 and 16 in the order in which a person would want to hear
+Every check of PROTOCOL rules 4, 5, 12, 15, 16 and 19 in the order in which a person would want to hear
 them. All that fail are returned, not only the first: ``status`` shows the whole list, so that nobody
 removes one obstacle at 3 a.m. only to meet the next.
 """
@@ -50,6 +50,7 @@ def refusals(seen: Observed, known: Circumstances, now: Instant) -> tuple[Refusa
         *_records(seen, known),
         *_files(seen, known),
         *_hosts(seen, known),
+        *_unfit(seen, known),
         *_waits(known, now),
     )
 
@@ -107,6 +108,22 @@ def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
     elif known.unproved is not None and seen.active == known.unproved.host and not known.asked:
         refusal = unproved(known.unproved)
         yield from () if refusal is None else (replace(refusal, until=known.retry_at),)
+
+
+def _unfit(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
+    """Yield what this host lacks to run the master, and which of its directories hold other data.
+
+    The directories of the master's host count. Where nothing is known of those, one on a local disk that is
+    not that of any other host counts as another one. The host that act_qmaster names has the right ones.
+    """
+    for lack in seen.fitness.lacks:
+        yield Refusal(Reason.CANNOT_RUN, lack)
+    listed = () if isinstance(seen.shadows, Unknown) else seen.shadows
+    for each in seen.fitness.paths if seen.active != known.host else ():
+        apart = tuple(host for host in each.other if host == seen.active or host in listed)
+        alone = each.local and not each.same and bool(apart)
+        if seen.active in apart or alone:
+            yield Refusal(Reason.NOT_SHARED, f"{each.path} is not that of {', '.join(apart)}")
 
 
 def _waits(known: Circumstances, now: Instant) -> Iterator[Refusal]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from shadowd.core.fitness import NOTHING_LACKS, Fitness
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     BeatReading,
@@ -42,6 +43,8 @@ class Observed:
     """How many pauses the cell has had; None where that could not be read."""
     server_lock: ServerLock | Unknown = ServerLock.NONE
     """Read right after the lock."""
+    fitness: Fitness = NOTHING_LACKS
+    """As of the last look at this host, which is not part of the round."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ class Revival:
         )
         free = isinstance(seen.lock, Unknown) or seen.lock.kind is not LockKind.FOREIGN
         named = isinstance(seen.active, Unknown) or seen.active == host
-        return ours and free and named and seen.pause is None and seen.resident is None and not ledger.doubts
+        fit = not (seen.fitness.lacks or ledger.doubts)
+        return ours and free and named and fit and seen.pause is None and seen.resident is None
 
 
 class Persistence:

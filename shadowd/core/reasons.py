@@ -71,6 +71,8 @@ class Reason(Enum):
         "active_unasked",
         "the host in act_qmaster could not be asked, and neither a lease nor a fence accounts for it",
     )
+    CANNOT_RUN = ("cannot_run", "this host could not run the master")
+    NOT_SHARED = ("not_shared", "a directory that the master needs is another one on this host")
     NOT_A_SHADOW = ("not_a_shadow", "this host is not in shadow_masters")
     SHADOWS_UNKNOWN = ("shadows_unknown", "shadow_masters cannot be read")
     PAUSED = ("paused", "failover is paused")

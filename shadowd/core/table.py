@@ -38,6 +38,8 @@ REFUSALS = (
     Reason.PAUSED,
     Reason.SHADOWS_UNKNOWN,
     Reason.NOT_A_SHADOW,
+    Reason.CANNOT_RUN,
+    Reason.NOT_SHARED,
     Reason.ACTIVE_UNKNOWN,
     Reason.LISTENS,
     Reason.ACTIVE_UNASKED,

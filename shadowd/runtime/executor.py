@@ -48,15 +48,19 @@ from shadowd.core.events import (
     Probed,
     StrayStopped,
 )
-from shadowd.core.values import (
-    BeatReading,
-    Claim,
-    ClaimKey,
-    Epoch,
-    Problem,
-    Unknown,
+from shadowd.core.fitness import Fitness
+from shadowd.core.values import BeatReading, Claim, ClaimKey, Epoch, Problem, Unknown
+from shadowd.ports import (
+    Beater,
+    CellFiles,
+    ClaimLog,
+    Clock,
+    Fencer,
+    HostCheck,
+    Identity,
+    Launcher,
+    MasterProbe,
 )
-from shadowd.ports import Beater, CellFiles, ClaimLog, Clock, Fencer, Identity, Launcher, MasterProbe
 from shadowd.runtime.requests import OnPair, Request, unanswered
 
 
@@ -110,6 +114,14 @@ class BeatsByItself:
         return None
 
 
+class NothingNeeded:
+    """The port ``HostCheck`` of a cell whose master needs nothing."""
+
+    def fitness(self) -> Fitness:
+        """Return that nothing is missing."""
+        return Fitness()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The world of one cell."""
@@ -122,6 +134,7 @@ class Ports:
     identity: Identity
     fencer: Fencer
     beater: Beater = field(default_factory=BeatsByItself)
+    host: HostCheck = field(default_factory=NothingNeeded)
 
 
 class Executor:
@@ -200,9 +213,10 @@ class Executor:
 
     def _observe(self) -> Observed:
         """One round, in the order that rules 4 and 6 need: listing, lock, beat, then the rest."""
-        now, files = self._ports.clock.now, self._ports.files
+        ports = self._ports
+        now, files = ports.clock.now, ports.files
         listed = now()
-        ledger = self._ports.claims.list()
+        ledger = ports.claims.list()
         lock = files.read_lock()
         server_lock = files.read_server_lock()
         issued = now()
@@ -222,6 +236,7 @@ class Executor:
             completed=now(),
             pauses=pauses,
             server_lock=server_lock,
+            fitness=ports.host.fitness(),
         )
 
     def _claim(self, action: MakeClaim) -> ClaimAnswered:

@@ -34,6 +34,10 @@ class Publisher:
     """The numeric addresses of this host, as they are now."""
     hints: Callable[[], tuple[int, tuple[str, ...]]] | None = None
     """Port and addresses where this daemon hears hints, as they are now; None: it hears none."""
+    paths: Callable[[], list[dict[str, Any]]] = list
+    """The directories that every master needs, as this host sees them now, ready for JSON."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how this host understands the cell."""
 
 
 def encode(
@@ -67,7 +71,7 @@ def encode(
         "timer": {"name": snapshot.timer.value, "due": at(snapshot.due)},
         "silence": round(snapshot.silence, 3),
         "beat": None if isinstance(beat, Unknown) else beat,
-        "beat_problem": f"{beat.subject}: {beat.problem.value}" if isinstance(beat, Unknown) else None,
+        "beat_problem": _problem(beat),
         "active": None if isinstance(active, Unknown) else active,
         "epoch": snapshot.epoch,
         "master": snapshot.master,
@@ -83,8 +87,18 @@ def encode(
         },
         "timing": _timing(publisher.timing),
         "hints": _hints(publisher),
+        "paths": publisher.paths(),
+        "notes": list(publisher.notes),
     }
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _problem(value: object) -> str | None:
+    """Return what is the matter with a value that could not be read, with its detail."""
+    if not isinstance(value, Unknown):
+        return None
+    detail = f" ({value.detail})" if value.detail else ""
+    return f"{value.subject}: {value.problem.value}{detail}"
 
 
 def _refusal(item: Refusal, until: float | None) -> dict[str, Any]:

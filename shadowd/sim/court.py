@@ -3,7 +3,7 @@
 from random import Random
 
 from shadowd.sim.faults import Faults
-from shadowd.sim.judges import Causes, Judge, Shutdowns, SomeMaster, TrueOutcomes, Verdict
+from shadowd.sim.judges import Causes, Judge, SameData, Shutdowns, SomeMaster, TrueOutcomes, Verdict
 from shadowd.sim.onemaster import OneMaster
 from shadowd.sim.world import World
 
@@ -28,7 +28,7 @@ class Court:
         self.some = SomeMaster(world, faults)
         self._judges: tuple[Judge, ...] = (self.one, TrueOutcomes(world, faults), Shutdowns(world, faults))
         if not strict:
-            self._judges += (self.some, Causes(world, faults))
+            self._judges += (self.some, Causes(world, faults), SameData(world, faults))
         self._world = world
         self._strict = strict
         world.watch = self.look

@@ -168,8 +168,19 @@ class SimHost(Bench):
             nonce=lambda: self.remember(self._make_nonce),
         )
         return Ports(
-            clock=self, claims=seat, files=seat, probe=seat, launcher=seat, identity=name, fencer=seat
+            clock=self,
+            claims=seat,
+            files=seat,
+            probe=seat,
+            launcher=seat,
+            identity=name,
+            fencer=seat,
+            host=seat,
         )
+
+    def others(self) -> "tuple[SimHost, ...]":
+        """Return the other hosts of the world."""
+        return tuple(host for host in self._network.hosts.values() if host is not self)
 
     def maker(self, seat: Seat) -> Callable[[Instant], Cell]:
         """Return what makes the machines of one cell."""

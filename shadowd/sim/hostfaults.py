@@ -16,7 +16,7 @@ _SLOWEST = 1.3
 
 
 class HostFaults(Repairs):
-    """Crashes, freezes, cuts, broken and slow programs, what they leave, and lying probes."""
+    """Crashes, freezes, cuts, broken and slow programs, what they leave, unshared data, and lying probes."""
 
     def _crash(self, host: SimHost, _strike: Strike) -> Repair | None:
         if not host.up:
@@ -148,6 +148,11 @@ class HostFaults(Repairs):
         seat.restarts_after = Seconds(strike.dice)
         seat.stir()
         return lambda: setattr(seat, "restarts_after", None)
+
+    def _unshare(self, host: SimHost, _strike: Strike) -> Repair:
+        seat = self._seat(host)
+        seat.unshared = True
+        return lambda: setattr(seat, "unshared", False)
 
     def _lie(self, host: SimHost, strike: Strike) -> Repair:
         seat = self._seat(host)

@@ -29,6 +29,7 @@ class Promise(Enum):
     DEATH = "a false outcome"
     CAUSE = "a healthy master killed"
     SWITCHED_OFF = "taken for a shutdown"
+    DATA = "a master without its data"
 
 
 LOSSES = frozenset({Kind.EMPTY, Kind.RESTORE})
@@ -154,6 +155,38 @@ class Shutdowns(Judge):
                 self._convict(Promise.SWITCHED_OFF, f"epoch {epoch} counts as shut down")
         if self._world.disk.lock.kind is LockKind.FOREIGN and not touched:
             self._convict(Promise.SWITCHED_OFF, "the mark of a shutdown lies there, and nobody ordered one")
+
+
+class SameData(Judge):
+    """No host takes over that has another directory than the last master's host where the data should be."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        super().__init__(world, faults)
+        self._known: set[Master] = set()
+        self._last: SimHost | None = None
+
+    def look(self) -> None:
+        """See who was started since, and who serves."""
+        cell = self._world.disk.cell
+        for host in self._world.hosts.values():
+            for process in host.seats[cell].processes:
+                if isinstance(process, Master) and process not in self._known:
+                    self._known.add(process)
+                    self._see(process, host)
+        self._last = next(
+            (self._world.hosts[master.where] for master in self._world.masters() if master.serving),
+            self._last,
+        )
+
+    def _see(self, master: Master, host: SimHost) -> None:
+        last, cell = self._last, self._world.disk.cell
+        if master.epoch is None or last is None or last is host:
+            return
+        recent = Moment(self._world.now - host.timing.window / host.rate)
+        changes = (each for each in self._faults.troubles if each.kind is Kind.UNSHARE)
+        lately = any(recent <= each.begin or recent <= each.end <= self._world.now for each in changes)
+        if (host.seats[cell].unshared or last.seats[cell].unshared) and not lately:
+            self._convict(Promise.DATA, f"epoch {master.epoch} started on {host.name} after {last.name}")
 
 
 class Causes(Judge):

@@ -30,6 +30,8 @@ class Processes(Gate):
         self.slow = Seconds(0)
         self.restarts_after: Seconds | None = None
         """Somebody else starts a master so soon whenever there is none."""
+        self.unshared = False
+        """A directory of this host's own lies where the master's data should be."""
         self.on_stop: Callable[[Master], None] | None = None
         """Called before a live master is killed on the daemon's order."""
 

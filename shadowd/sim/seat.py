@@ -8,6 +8,7 @@ operations.
 from typing import TYPE_CHECKING, cast
 
 from shadowd.core.actions import Say
+from shadowd.core.fitness import NOTHING_LACKS, Fitness, SharedPath
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import (
     Claim,
@@ -25,6 +26,7 @@ from shadowd.core.values import (
     Unknown,
 )
 from shadowd.sim.disk import Disk, Op
+from shadowd.sim.master import Program
 from shadowd.sim.processes import Processes
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Seat(Processes):
-    """ClaimLog, CellFiles, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
+    """ClaimLog, CellFiles, HostCheck, MasterProbe, Launcher, Journal and Outlet of one cell on one host."""
 
     def __init__(self, home: "SimHost", disk: Disk) -> None:
         super().__init__(home, disk)
@@ -124,6 +126,21 @@ class Seat(Processes):
     def name_master(self, host: Host) -> Unknown | None:
         """Write a host into act_qmaster."""
         return self._do(Op.WRITE_ACTIVE, lambda: setattr(self.disk, "active", host))
+
+    # --- HostCheck ---------------------------------------------------------------------------------
+
+    def fitness(self) -> Fitness:
+        """Tell whether the program is there, and which hosts have the directory that this one has."""
+        return self._home.remember(self._fitness)
+
+    def _fitness(self) -> Fitness:
+        others = {host.name: host.seats[self.cell] for host in self._home.others()}
+        other = tuple(name for name, seat in others.items() if self.unshared or seat.unshared)
+        if self.program is not Program.MISSING and not other:
+            return NOTHING_LACKS
+        same = tuple(name for name in others if name not in other)
+        lacks = ("simulated: no such program",) if self.program is Program.MISSING else ()
+        return Fitness(lacks, (SharedPath("data", local=True, same=same, other=other),))
 
     # --- MasterProbe -------------------------------------------------------------------------------
 

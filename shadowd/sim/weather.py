@@ -52,6 +52,8 @@ class Kind(Enum):
     """A master takes its time to become ready: up to ``launch_timeout``, and beyond."""
     FAILED_STARTS = "failed_starts"
     """What weeks of starts that came to nothing leave behind: more than a thousand epochs, closed."""
+    UNSHARE = "unshare"
+    """A host has a directory of its own in the place of one that all share: no jobs of the cell in it."""
     LIE = "lie"
     """Probes say what is not so."""
     SQUAT = "squat"
@@ -80,7 +82,7 @@ EXOTIC = frozenset(
 )
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 ORDINARY = frozenset(Kind) - EXOTIC
-LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT})
+LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE})
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
 OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE})
@@ -107,6 +109,7 @@ _LONGEST = {
     Kind.BREAK_PROGRAM: 1200.0,
     Kind.SLOW_START: 2000.0,
     Kind.RESTARTER: 2000.0,
+    Kind.UNSHARE: 2000.0,
     Kind.LIE: 2000.0,
     Kind.SQUAT: 2400.0,
     Kind.STALE_READS: 1500.0,

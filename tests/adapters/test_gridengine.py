@@ -54,6 +54,7 @@ def test_bootstrap_describes_the_cell(tmp_path: Path) -> None:
         binary_path=Path("/opt/sge/bin"),
         ignore_fqdn=True,
         default_domain=None,
+        spooling=(Path("/opt/sge/default/common"), Path("/opt/sge/default/spool/qmaster")),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from shadowd.adapters import programs as programs_module
 from shadowd.adapters.gridengine import GridEngineCell
-from shadowd.adapters.programs import arch, programs
+from shadowd.adapters.programs import arch, choose, programs
 from shadowd.errors import CellError
 
 USUAL = {"x86_64": "lx-amd64", "aarch64": "lx-arm64"}.get(os.uname().machine, f"lx-{os.uname().machine}")
@@ -109,3 +109,36 @@ def test_a_missing_master_is_an_error_that_names_where_it_was_looked_for(tmp_pat
 def test_debians_own_script_says_what_the_folder_is_called() -> None:
     """The installed util/arch and the folder that is believed without it agree."""
     assert programs_module._ask(Path("/usr/share/gridengine/util/arch")) == USUAL
+
+
+def test_an_architecture_without_a_master_gives_way_to_one_with_it(tmp_path: Path) -> None:
+    """The folder that holds one is used, and that is said."""
+    there = tmp_path / "bin" / USUAL
+    master = program(there / "sge_qmaster")
+    wrong = tmp_path / "bin" / "lx-wrong"
+    found, note = choose(cell(tmp_path), "lx-wrong")
+    assert (found, note) == (
+        (master,),
+        f"SGE_ARCH is lx-wrong, and {wrong} holds no sge_qmaster: that of {there} is used",
+    )
+    assert choose(cell(tmp_path), USUAL) == choose(cell(tmp_path), None) == ((master,), "")
+    program(tmp_path / "bin" / "glinux" / "sge_qmaster")
+    assert choose(cell(tmp_path), "lx-wrong")[0] == (master,), "the usual one of two"
+
+
+def test_binary_path_counts_where_the_installation_has_no_programs(tmp_path: Path) -> None:
+    """They lie elsewhere, in a folder of which nobody told the name."""
+    elsewhere = tmp_path / "elsewhere"
+    master = program(elsewhere / "glinux" / "sge_qmaster")
+    found, note = choose(cell(tmp_path, elsewhere), None)
+    assert found == (master,)
+    assert note.startswith(f"the architecture is {USUAL}, and {elsewhere / USUAL} holds no sge_qmaster")
+
+
+def test_a_master_that_is_nowhere_has_the_path_that_it_should_have(tmp_path: Path) -> None:
+    """It may be installed later; of two folders with one, neither is the usual one: no guess."""
+    wanted = tmp_path / "bin" / "lx-wrong" / "sge_qmaster"
+    assert choose(cell(tmp_path), "lx-wrong") == ((wanted,), "")
+    for name in ("one", "two"):
+        program(tmp_path / "bin" / name / "sge_qmaster")
+    assert choose(cell(tmp_path), "lx-wrong") == ((wanted,), "")

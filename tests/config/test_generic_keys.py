@@ -118,6 +118,10 @@ def test_the_ancestors_variables_mean_nothing_to_it(tmp_path: Path) -> None:
         (f"{CELL}{LAUNCH}[cell.health]\nintervall = 4\n", "did you mean interval?"),
         (f"{CELL}lease = 5\n{LAUNCH}", "lease (5 s) must be at least two beats"),
         (f'{CELL}{LAUNCH}{CELL}name = "b"\n{LAUNCH}', "is the directory of another cell too"),
+        (f'{CELL}shared = "/data"\n{LAUNCH}', "shared: '/data' is no list"),
+        (f'{CELL}shared = ["data"]\n{LAUNCH}', "is no absolute path"),
+        (f"{CELL}shared = {['/d'] * 101}\n{LAUNCH}", "has more than 100 directories"),
+        ('[[cell]]\nsge_root = "/o"\nshared = ["/d"]\n', 'shared: is no key of a cell of kind "gridengine"'),
         (f'[[cell]]\nkind = "generic"\ndirectory = "/a b"\n{LAUNCH}', "is no name for a cell"),
     ],
 )
@@ -126,6 +130,14 @@ def test_what_is_refused(tmp_path: Path, text: str, wrong: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, text), {})
     assert wrong in str(caught.value)
+
+
+def test_further_directories_of_the_master(tmp_path: Path) -> None:
+    """Each once, in their order; none where nothing is said, and an empty list is no key of a kind."""
+    two = write(tmp_path, f'{CELL}shared = ["/b", "/a", "/b"]\n{LAUNCH}')
+    assert load(two, {}).cells[0].shared == ("/b", "/a")
+    none = write(tmp_path, '[[cell]]\nsge_root = "/o"\nshared = []\n')
+    assert load(none, {}).cells[0].shared == ()
 
 
 def test_the_light_reader_finds_the_same(tmp_path: Path) -> None:

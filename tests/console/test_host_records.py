@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowd.console import records
+from shadowd.console import jsonfields, records
 from shadowd.console.records import HostRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal, Snapshot, State, Timer
@@ -82,7 +82,7 @@ def test_a_record_with_any_field_changed_is_whole_or_a_problem(key: str, value: 
     found = parse({**standard("h2"), key: value})
     if isinstance(found, HostRecord):
         assert all(text.isprintable() for text in found if isinstance(text, str))
-        assert all(len(text) <= records.MAX_TEXT for text in found if isinstance(text, str))
+        assert all(len(text) <= jsonfields.MAX_TEXT for text in found if isinstance(text, str))
     else:
         assert found.detail.isprintable()
 

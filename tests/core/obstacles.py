@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from shadowd.core.events import TakeoverAsked
+from shadowd.core.fitness import Fitness, SharedPath
 from shadowd.core.reasons import Reason
 from shadowd.core.values import Instant, NoticeKind, ProbeOutcome, ServerLock
 from tests.core.rounds import ELSEWHERE, FOREIGN, HERE, PAUSE, THERE, UNREADABLE, record
@@ -58,6 +59,8 @@ OBSTACLES: dict[Reason, Scenario] = {
     Reason.PAUSED: change(pause=PAUSE),
     Reason.SHADOWS_UNKNOWN: change(shadows=UNREADABLE),
     Reason.NOT_A_SHADOW: change(shadows=(THERE,)),
+    Reason.CANNOT_RUN: change(fitness=Fitness(("no such program /x",))),
+    Reason.NOT_SHARED: change(fitness=Fitness(paths=(SharedPath("/db", local=True, other=(THERE,)),))),
     Reason.ACTIVE_UNKNOWN: change(active=UNREADABLE),
     Reason.LISTENS: change(probe=ProbeOutcome.LISTENS),  # and no guard
     Reason.RESIDENT: change(resident=4711),

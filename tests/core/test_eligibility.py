@@ -8,6 +8,7 @@ import pytest
 from shadowd.core.accounts import Account
 from shadowd.core.eligibility import Circumstances, refusals
 from shadowd.core.events import Probed
+from shadowd.core.fitness import Fitness, SharedPath
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
 from shadowd.core.table import REFUSALS
@@ -85,6 +86,12 @@ ROWS: tuple[Row, ...] = (
     ({"shadows": UNREADABLE}, {}, Refusal(Reason.SHADOWS_UNKNOWN, SAID)),
     ({"shadows": (THERE,)}, {}, Refusal(Reason.NOT_A_SHADOW)),
     ({}, {"observer": True}, Refusal(Reason.NOT_A_SHADOW, "configured as observer")),
+    ({"fitness": Fitness(("no such program /x",))}, {}, Refusal(Reason.CANNOT_RUN, "no such program /x")),
+    (
+        {"fitness": Fitness(paths=(SharedPath("/db", local=False, other=(THERE, ELSEWHERE)),))},
+        {},
+        Refusal(Reason.NOT_SHARED, "/db is not that of beta, gamma"),
+    ),
     ({"active": UNREADABLE}, {}, Refusal(Reason.ACTIVE_UNKNOWN, SAID)),
     (
         {},
@@ -128,6 +135,47 @@ def test_a_guarded_master_may_beat_while_it_is_to_be_moved() -> None:
     """Its guard is asked to step down: that it lives is the point."""
     moving = replace(EASY, asked=True, moving=True, guarded=True, last_beat=Instant(4999))
     assert refusals(observed(5000), moving, NOW) == ()
+
+
+UNLISTED = Host("long-gone")
+
+
+@pytest.mark.parametrize(
+    ("path", "active", "refused"),
+    [
+        (SharedPath("/db", local=True), THERE, False),
+        (SharedPath("/db", local=True, same=(THERE,), other=(ELSEWHERE,)), THERE, False),
+        (SharedPath("/db", local=False, same=(ELSEWHERE,), other=(THERE,)), THERE, True),
+        (SharedPath("/db", local=False, other=(ELSEWHERE,)), THERE, False),
+        (SharedPath("/db", local=True, other=(ELSEWHERE,)), THERE, True),
+        (SharedPath("/db", local=True, same=(UNLISTED,), other=(ELSEWHERE,)), THERE, False),
+        (SharedPath("/db", local=True, other=(UNLISTED,)), THERE, False),
+        (SharedPath("/db", local=True, other=(UNLISTED,)), UNLISTED, True),
+        (SharedPath("/db", local=True, other=(THERE, ELSEWHERE)), HERE, False),
+    ],
+    ids=[
+        "nobody-says-anything",
+        "the-master's-host-sees-it-too",
+        "only-another-shadow-sees-it-too",
+        "another-shadow-is-the-odd-one",
+        "local-and-nobody's-else",
+        "local-and-shared-with-somebody",
+        "not-that-of-a-host-that-left-the-cell",
+        "not-that-of-the-last-master",
+        "this-host-had-the-last-master",
+    ],
+)
+def test_whose_directory_counts(path: SharedPath, active: Host, *, refused: bool) -> None:
+    """That of the last master's host; else a local one that no other host of the cell sees is doubted."""
+    found = refusals(observed(5000, fitness=Fitness(paths=(path,)), active=active), EASY, NOW)
+    assert [item.reason for item in found] == [Reason.NOT_SHARED] * refused
+
+
+def test_a_path_counts_by_the_last_master_alone_where_no_list_can_be_read() -> None:
+    """Without shadow_masters nobody else's directory counts."""
+    path = SharedPath("/db", local=True, other=(THERE, ELSEWHERE))
+    found = refusals(observed(5000, fitness=Fitness(paths=(path,)), shadows=UNREADABLE), EASY, NOW)
+    assert found[1:] == (Refusal(Reason.NOT_SHARED, "/db is not that of beta"),)
 
 
 def test_nothing_speaks_against_it() -> None:

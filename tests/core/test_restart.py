@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shadowd.core.actions import Launch, MakeClaim, Observe
+from shadowd.core.fitness import Fitness
 from shadowd.core.persistence import Persistence
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -91,7 +92,13 @@ def test_restarts_of_long_ago_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"pause": PAUSE}, {"active": ELSEWHERE}, {"resident": 4711}, {"doubts": (UNREADABLE,)}],
+    [
+        {"pause": PAUSE},
+        {"active": ELSEWHERE},
+        {"resident": 4711},
+        {"doubts": (UNREADABLE,)},
+        {"fitness": Fitness(("no such program /x",))},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_what_speaks_against_a_restart(change: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ from shadowd.core.events import (
     Probed,
     StrayStopped,
 )
+from shadowd.core.fitness import NOTHING_LACKS, Fitness
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.values import (
     BeatReading,
@@ -121,6 +122,8 @@ class World:
     """How many there were."""
     resident: int | None = None
     server_lock: ServerLock | Unknown = ServerLock.NONE
+    fitness: Fitness = NOTHING_LACKS
+    """Of every host."""
     probe: ProbeOutcome = ProbeOutcome.REFUSES
     pairs: dict[tuple[Host, Epoch], Pair] = field(default_factory=dict)
     refuses: dict[type[Action] | NoticeKind, Unknown] = field(default_factory=dict)
@@ -220,7 +223,8 @@ class World:
         rest = (self.active, self.shadows, self.pause, self.resident)
         number = self.pause.number if isinstance(self.pause, Pause) else 0
         self.pauses = max(self.pauses, number)
-        return Observed(now, self.ledger(), self.lock, beat, *rest, now, self.pauses, self.server_lock)
+        more = (self.pauses, self.server_lock, self.fitness)
+        return Observed(now, self.ledger(), self.lock, beat, *rest, now, *more)
 
     def _claim(self, host: Host, action: MakeClaim, problem: Unknown | None) -> ClaimAnswered:
         stated = {name: getattr(action, name) for name in action.__slots__ if name != "epoch"}

@@ -38,6 +38,8 @@ class Generic:
     """Further lines of each host's configuration, with {host} for its name."""
     keys: dict[str, float | str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ("alpha", "beta")
+    shared_paths: tuple[str, ...] = ()
+    """Further directories that the master needs."""
     daemons: dict[str, Daemon] = field(default_factory=dict)
 
     @property
@@ -75,6 +77,7 @@ class Generic:
             f'host = "{host}"\nruntime_dir = "{home}/run"\n'
             f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
             f'[[cell]]\nname = "single"\nkind = "generic"\ndirectory = "{self.shared}"\n{keys}\n'
+            f"shared = {list(self.shared_paths)}\n"
             f"[cell.launch]\ncommand = [{words}]\n{self.more.replace('{host}', host)}\n"
         )
         return path

@@ -124,14 +124,14 @@ class Ours:
         """Wait until the daemon has read the heartbeat, so that the silence counts."""
         wait_for(lambda: self.record().get("beat") is not None, 20, f"a beat\n{self.story()}")
 
+    def refused(self, reason: str) -> dict[str, Any] | None:
+        """Return what the daemon says about this refusal, if it stands."""
+        refusals = self.record().get("refusals", [])
+        return next((item for item in refusals if item["reason"] == reason), None)
+
     def wait_refused(self, reason: str, seconds: float = 20) -> dict[str, Any]:
         """Wait until the daemon says that this speaks against a takeover; return the refusal."""
-
-        def found() -> dict[str, Any] | None:
-            refusals = self.record().get("refusals", [])
-            return next((item for item in refusals if item["reason"] == reason), None)
-
-        return wait_for(found, seconds, f"refusal {reason}\n{self.story()}") or {}
+        return wait_for(lambda: self.refused(reason), seconds, f"refusal {reason}\n{self.story()}") or {}
 
     def story(self) -> str:
         """Return what a person would read when a test fails."""

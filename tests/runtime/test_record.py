@@ -117,6 +117,8 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
         "hints": None,
         "machine_id": "",
         "addresses": [],
+        "paths": [],
+        "notes": [],
     }
     assert timing["stale_after"] == 240
     assert timing["delay_applies"] == "before_takeover"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shadowd.core import accounts, memory, silence, watch
+from shadowd.core import accounts, eligibility, memory, silence, watch
 from shadowd.core.actions import Observe, Probe
 from shadowd.core.adoption import Adoption
 from shadowd.core.bid import Bid
@@ -384,3 +384,24 @@ def r18_claim_locks_stay(patch: Patch) -> None:
 def r18_unlink_whatever_lies_there(patch: Patch) -> None:
     """Remove the lock without looking whose it is."""
     patch.setattr(Disk, "clear_lock", Disk.remove_lock)
+
+
+def _unfit_without(patch: Patch, **left: object) -> None:
+    unfit = eligibility._unfit
+
+    def blind(seen: Observed, known: Any) -> Any:
+        return unfit(replace(seen, fitness=replace(seen.fitness, **left)), known)
+
+    patch.setattr(eligibility, "_unfit", blind)
+
+
+@rule
+def r19_whatever_is_missing(patch: Patch) -> None:
+    """Bid without looking whether the master could be started here."""
+    _unfit_without(patch, lacks=())
+
+
+@rule
+def r19_whatever_lies_there(patch: Patch) -> None:
+    """Bid without looking whether the directories here are those of the last master."""
+    _unfit_without(patch, paths=())

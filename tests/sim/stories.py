@@ -259,6 +259,23 @@ def late_reply_with_an_old_value(day: Day) -> None:
     at(day, NOON + 1100, master.thaw)
 
 
+def directory_of_ones_own(day: Day) -> None:
+    """The shadows have directories of their own where the data should be, and the master dies (rule 19)."""
+    for name in ("b", "c"):
+        host = day.world[name]
+        day.faults._note(Kind.UNSHARE, host.name, 4000)
+        at(day, NOON + 3000, day.faults._unshare(host, Strike(NOON, Kind.UNSHARE, 3000.0, 0.0, 0.0)))
+    strike(day, Kind.CRASH, NOON + 600, 2000)
+
+
+def program_that_is_gone(day: Day) -> None:
+    """No shadow has the master's program, and the master dies (rule 19)."""
+    for name in ("b", "c"):
+        day.world[name].seats["cell"].program = Program.MISSING
+        at(day, NOON + 3000, partial(setattr, day.world[name].seats["cell"], "program", Program.GOOD))
+    strike(day, Kind.CRASH, NOON, 2000)
+
+
 # --- launches: with a lease that is shorter than they may take --------------------------------------------
 
 SHORT_LEASE = Timing(

@@ -59,9 +59,16 @@ NEEDED: list[tuple[str, Story]] = [
     ("r17_lock_in_two_steps", stories.crash_within_the_lock),
     ("r18_claim_locks_stay", stories.late_lock_beside_a_master),
     ("r18_unlink_whatever_lies_there", stories.delayed_unlink),
+    ("r19_whatever_is_missing", stories.program_that_is_gone),
+    ("r19_whatever_lies_there", stories.directory_of_ones_own),
 ]
-LOST = {"r8_failed_claims_supersede", "r10_name_unheeded", "r13_adopt_whatever_runs"}
-"""Without these the right master has to make room for another one, and nothing else is broken."""
+LOST = {
+    "r8_failed_claims_supersede",
+    "r10_name_unheeded",
+    "r13_adopt_whatever_runs",
+    "r19_whatever_is_missing",
+}
+"""Without these claims are made that lead to nothing, or the right master has to make room."""
 
 
 @pytest.mark.parametrize(
