@@ -5,10 +5,10 @@ host, in the place of ``act_qmaster``), ``shadow_masters``, and ``shadowd/`` wit
 Why ``shadow_masters`` is a file here too and no key of the configuration: it is one list for all hosts, and a
 change counts at the next look of each.
 
-A beat is one record of fixed size, written in place and synced, on a descriptor that is kept open for one
-epoch (NFS.md, "What follows" 1): whoever reads never sees an empty file, and over NFSv4 a reader that died
-holds up the next *opening* for writing for 104 s, but no write. Another epoch opens anew, for other hosts
-have counted on meanwhile. That a beat has arrived is not for this module to say: the guard reads it back.
+A beat is one record of fixed size, written in place: whoever reads never sees an empty file. The file is
+opened for each beat and closed after it. A descriptor that is kept would hold up the daemon's end while the
+file server is away, for its last close waits for the server (``tests/nfs``). That a beat has arrived is not
+for this module to say: the guard reads it back.
 
 Refuses to make the directory, and to write a heartbeat where the records are not: an empty mount point must
 not become a cell.
@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 
 from shadowd.adapters.cellfiles import CellPaths, parse_beat
+from shadowd.adapters.mounts import direct, persist
 from shadowd.adapters.publish import create_file, make_directories, private_name
 from shadowd.core.values import Epoch, Host, Problem, Unknown
 
@@ -59,7 +60,6 @@ class BeatFile:
         self._path = paths.beat
         self._state = paths.state
         self._lock = threading.Lock()
-        self._descriptor = -1
         self._epoch = Epoch(0)
         self._value = 0
 
@@ -67,45 +67,29 @@ class BeatFile:
         """Count up by one; None when the server has it on disk."""
         with self._lock:
             try:
-                if epoch != self._epoch or not self._is_still_there():
-                    self._open(epoch)
-                self._value += 1
-                os.pwrite(self._descriptor, _record(self._value), 0)
-                os.fsync(self._descriptor)
+                self._state.stat()
+                descriptor = os.open(self._path, _FLAGS | direct(self._path.parent), 0o644)
+                try:
+                    self._count_up(descriptor, epoch)
+                finally:
+                    os.close(descriptor)
             except OSError as error:
-                self._close()
+                self._epoch = Epoch(0)
                 return Unknown(Problem.UNREADABLE, str(self._path), error.strerror or str(error))
             return None
 
-    def close(self) -> None:
-        """Give the descriptor back."""
-        with self._lock:
-            self._close()
-
-    def _is_still_there(self) -> bool:
-        """Tell whether the name still leads to the open file: somebody may have restored another one."""
-        try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
-        except FileNotFoundError:
-            return False
-
-    def _open(self, epoch: Epoch) -> None:
-        self._close()
-        self._state.stat()
-        self._descriptor = os.open(self._path, _FLAGS, 0o644)
-        value = parse_beat(os.pread(self._descriptor, _LIMIT, 0), str(self._path))
-        known = value if isinstance(value, int) else 0
-        self._value = known if known < 10**_WIDTH - 1 else 0
-        if os.fstat(self._descriptor).st_size != len(_record(0)):
-            # Not of our size, so it is new or of another's making: the end of what was there must go, once.
-            os.pwrite(self._descriptor, _record(self._value + 1), 0)
-            os.ftruncate(self._descriptor, len(_record(0)))
-        self._epoch = epoch
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor, self._epoch = -1, Epoch(0)
+    def _count_up(self, descriptor: int, epoch: Epoch) -> None:
+        if epoch != self._epoch:
+            # Other hosts have counted on since an earlier epoch of ours.
+            value = parse_beat(os.pread(descriptor, _LIMIT, 0), str(self._path))
+            self._value = value if isinstance(value, int) and value < 10**_WIDTH - 1 else 0
+            self._epoch = epoch
+        self._value += 1
+        os.pwrite(descriptor, _record(self._value), 0)
+        if os.fstat(descriptor).st_size > len(_record(0)):
+            # Of another's making: the end of what was there must go, once.
+            os.ftruncate(descriptor, len(_record(0)))
+        persist(descriptor)
 
 
 def _record(value: int) -> bytes:

@@ -17,8 +17,12 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from shadowd.adapters.mounts import direct, persist
 from shadowd.adapters.reading import list_dir, read_small
 from shadowd.core.values import Problem, Unknown
+
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_IN_PLACE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 Link = Callable[[str, str], None]
 """The system call link(2), as a parameter where a test has to lose its reply."""
@@ -93,13 +97,11 @@ def rewrite_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
     content follows the new.
     """
     try:
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode
-        )
+        descriptor = os.open(path, _IN_PLACE | direct(path.parent), mode)
         try:
             os.pwrite(descriptor, data, 0)
             os.ftruncate(descriptor, len(data))
-            os.fsync(descriptor)
+            persist(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -115,7 +117,7 @@ def _beside(path: Path, pid: int) -> Path:
 
 def write_private(temp: str | Path, data: bytes, mode: int, *, sync: bool = True, anew: bool = False) -> None:
     """Write a complete new file of this mode, whatever the umask says. Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = _ANEW | direct(os.path.dirname(temp))  # noqa: PTH120 - a str, or a Path that is one soon
     try:
         descriptor = os.open(temp, flags, mode)
     except FileExistsError:
@@ -129,7 +131,7 @@ def write_private(temp: str | Path, data: bytes, mode: int, *, sync: bool = True
         while left:
             left = left[os.write(descriptor, left) :]
         if sync:
-            os.fsync(descriptor)
+            persist(descriptor)
     finally:
         os.close(descriptor)
 
@@ -168,7 +170,8 @@ def sweep(directory: Path, names: Iterable[str], stem: str, host: str, limit: in
 def _has_second_name(temp: str) -> bool:
     # Opened anew, because an open asks the server where a stat may answer from an old cache.
     try:
-        descriptor = os.open(temp, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(temp, flags | direct(os.path.dirname(temp)))  # noqa: PTH120 - a str
     except OSError:
         return False
     try:
@@ -193,6 +196,6 @@ def _sync_directory(directory: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(descriptor)
+            persist(descriptor)
         finally:
             os.close(descriptor)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from shadowd.adapters.mounts import direct
 from shadowd.core.values import Problem, Unknown
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -102,23 +103,26 @@ def unreadable(path: Path, error: OSError | ValueError) -> Unknown:
 
 def _attempt(path: Path, limit: int) -> Content | Unknown:
     """Open, look, read, close; O_NONBLOCK keeps the open of a FIFO from waiting for its writer."""
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, _FLAGS | direct(place(path)[0]))
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return Unknown(Problem.NOT_A_FILE, str(path), _kind(status.st_mode))
         if status.st_size > limit:
             return _too_large(path, limit)
-        data = _all(descriptor, limit)
+        data = _all(descriptor, limit, status.st_size)
     finally:
         os.close(descriptor)
     return _too_large(path, limit) if len(data) > limit else Content(data, status.st_mtime)
 
 
-def _all(descriptor: int, limit: int) -> bytes:
-    """Read to the end, at most ``limit`` + 1 bytes: each turn brings at least one or ends it."""
+def _all(descriptor: int, limit: int, size: int) -> bytes:
+    """Read to the end, at most ``limit`` + 1 bytes: each turn brings at least one or ends it.
+
+    One read brings a small file; that it ended there is asked only where it had another size a moment ago.
+    """
     data = os.read(descriptor, limit + 1)
-    while data and len(data) <= limit:
+    while data and len(data) != size and len(data) <= limit:
         more = os.read(descriptor, limit + 1 - len(data))
         if not more:
             break

@@ -2,9 +2,7 @@
 
 The heartbeat is what hosts of ours go by, so it is what counts; the lock is refreshed after it, for every
 real ``pbs_server --ha``, and only with the method that goes by dates (TORQUE.md, "Later releases"). What
-fails there is no matter: a healthy server must outlive any error on the lock file. The file is kept open for
-writing, so that over NFSv4 a reader that died cannot hold a refresh up, and with it the next beat (NFS.md,
-"The delegation trap").
+fails there is no matter: a healthy server must outlive any error on the lock file.
 
 A ``pbs_server --ha`` of release 2.3 that begins to wait empties the file that ours holds. Held and empty it
 says nothing of whose it is, and nobody could take over from a host that stands still: it is written again.
@@ -41,7 +39,6 @@ class ServerBeats:
         self._lock = lock
         self._sleep = sleep
         self._holds = Epoch(0)
-        self._descriptor = -1
 
     def write(self, epoch: Epoch) -> Unknown | None:
         """Count up by one and refresh the lock; None when the beat is on the server's disk.
@@ -56,11 +53,6 @@ class ServerBeats:
         if problem is None:
             self._keep_up()
         return problem
-
-    def close(self) -> None:
-        """Give back what is held open."""
-        self._beats.close()
-        self._let_go()
 
     def _has_lock(self, epoch: Epoch) -> bool:
         for _ in range(int(_PATIENCE / _AGAIN)):
@@ -84,28 +76,11 @@ class ServerBeats:
         elif word(content) != session.session:
             self._follow(session, word(content))
         elif self._lock.method == LEASE:
-            self._touch()
+            with suppress(OSError):
+                os.utime(self._lock.path)
 
     def _follow(self, session: Session, content: str) -> None:
         """Correct the record where another process of the same server wrote itself into the lock."""
         if session.runs(content, self._lock.users):
             with suppress(OSError):
                 self._lock.record(session, content, self._lock.path.stat().st_ino)
-
-    def _touch(self) -> None:
-        try:
-            if not self._is_still_there():
-                self._let_go()
-                self._descriptor = os.open(self._lock.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-            os.utime(self._descriptor)
-        except OSError:
-            self._let_go()
-
-    def _is_still_there(self) -> bool:
-        return self._descriptor >= 0 and os.path.samestat(self._lock.path.stat(), os.fstat(self._descriptor))
-
-    def _let_go(self) -> None:
-        if self._descriptor >= 0:
-            with suppress(OSError):
-                os.close(self._descriptor)
-        self._descriptor = -1

@@ -24,6 +24,7 @@ from typing import Final
 
 from shadowd.adapters import marks, procfs, user
 from shadowd.adapters.claimnames import notice_name
+from shadowd.adapters.mounts import direct
 from shadowd.adapters.publish import replace_file
 from shadowd.adapters.reading import list_dir, place, read_small, unreadable
 from shadowd.adapters.records import MAX_EPOCH, MAX_NAME, MAX_RECORD, parse_object
@@ -98,7 +99,8 @@ class ServerLockFile:
     def look(self) -> Holder | Unknown:
         """Return who holds it, as far as that is no server of ours."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            descriptor = os.open(self.path, flags | direct(place(self.path)[0]))
         except FileNotFoundError:
             return self._missing()
         except (OSError, ValueError) as error:

@@ -71,7 +71,6 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         port=cell.probe.port,
         runtime_dir=settings.runtime_dir,
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
-        close=beats.close,
     )
 
 

@@ -5,7 +5,7 @@ nothing but names.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +23,6 @@ from shadowd.runtime.executor import BeatsByItself
 
 _DNS = Seconds(5)
 _RECORDS = ("claims", "notices", "hosts")
-
-
-def _nothing() -> None:
-    """Have nothing to give back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +50,6 @@ class Prepared:
     notes: tuple[str, ...] = ()
     """What a person should know of how the cell is understood."""
     beater: Beater = field(default_factory=BeatsByItself)
-    close: Callable[[], None] = _nothing
-    """Gives back what the parts hold."""
 
     @property
     def stem(self) -> Path:

@@ -187,7 +187,6 @@ def assemble(
 
     def close() -> None:
         launcher.close()
-        prepared.close()
         lease.close()
         processes.close()
 

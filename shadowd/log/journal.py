@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shadowd.adapters.mounts import direct
 from shadowd.core.actions import Level, Say
 from shadowd.log import ancestor
 from shadowd.log.setup import announce
@@ -129,13 +130,17 @@ class SpoolLog:
 
 
 def _append(path: Path, data: bytes) -> None:
-    # O_NONBLOCK and the type test: a FIFO or device under this name must not hold the worker.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o644)
+    # O_NONBLOCK and the type test: a FIFO or device under this name must not hold the worker. No O_APPEND,
+    # which O_DIRECT excludes on NFS; nobody else writes into this host's file.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    descriptor = os.open(path, flags | direct(path.parent), 0o644)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "not a regular file")
+        end = status.st_size
         while data:
-            data = data[os.write(descriptor, data) :]
+            written = os.pwrite(descriptor, data, end)
+            data, end = data[written:], end + written
     finally:
         os.close(descriptor)

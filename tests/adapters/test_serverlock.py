@@ -301,7 +301,6 @@ def test_no_beat_before_the_server_has_the_lock(priv: Place) -> None:
     assert late.write(Epoch(3)) is None
     assert priv.files("fcntl").read_beat() == 3
     assert isinstance(late.write(Epoch(4)), Unknown)
-    late.close()
 
 
 def test_a_lease_is_refreshed_with_each_beat(priv: Place) -> None:
@@ -328,8 +327,6 @@ def test_a_lease_is_refreshed_with_each_beat(priv: Place) -> None:
     assert writer.write(Epoch(3)) is None
     (priv.paths.state / "server.session").unlink()
     assert writer.write(Epoch(3)) is None
-    writer.close()
-    writer.close()
 
 
 @pytest.mark.parametrize("method", ["fcntl", "lease"])
@@ -365,7 +362,6 @@ def test_a_server_that_went_into_the_background_is_followed(priv: Place, method:
     assert session is not None
     assert session.session == (str(child.pid) if nonce == "abc" else "7")
     assert (session.epoch, session.nonce, session.host) == (3, "abc", "alpha")
-    writer.close()
 
 
 def test_a_server_in_the_background_holds_its_own_lock(priv: Place) -> None:
@@ -397,7 +393,6 @@ def test_the_kernels_lock_is_not_touched(priv: Place) -> None:
     writer = beats(priv, "fcntl")
     assert writer.write(Epoch(3)) is None
     assert priv.lock.stat().st_mtime == 5000
-    writer.close()
 
 
 # --- the other files ---------------------------------------------------------------------------------
