@@ -1,0 +1,26 @@
+"""Failover of a generic cell on real NFS: one successor at the first attempt; every daemon ends when told."""
+
+import pytest
+
+from tests.nfs import guest
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(guest.usable()), reason=guest.usable() or "a guest can be booted"),
+]
+
+
+@pytest.mark.parametrize(("version", "quiet"), [("4.2", 65), ("3", 5)])
+def test_one_successor_at_the_first_attempt(version: str, quiet: float) -> None:
+    """After a quiet minute, no hand on any file; then the server goes, and the daemons are told to end."""
+    faults = ("kill", "crash", "terminate")
+    *failovers, end = guest.run("failover", *faults, version=version, quiet=quiet, limit=800)
+    for record in failovers:
+        assert record["after"] != record["before"], record
+        assert record["settled"] == record["after"], record
+        assert record["claimed"] == 1, record
+        assert not record["two_at_once"], record
+        assert record["delegated"] == [], record
+    assert len(failovers) == 2
+    assert end["ended"] == {"h1": True, "h2": True, "h3": True}
