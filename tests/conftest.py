@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from tests.lab import gridengine, hosts, processes
 from tests.lab.host import keepers
 
-pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.lab.fixtures", "tests.fuzz.plugin"]
 
 HERE = Path(__file__).parent
 COVERING = ("core", "runtime")

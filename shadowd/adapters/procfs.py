@@ -75,7 +75,10 @@ def process(pid: int, proc: Path = PROC) -> Process | None:
     if not closed or len(fields) < 21:
         return None
     comm = os.fsdecode(head.partition(b"(")[2])
-    state, ppid, session = fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3])
+    try:
+        state, ppid, session = fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3])
+    except ValueError:
+        return None
     leaving = state not in DEAD and fields[20] == b"0"
     return Process(pid, comm, state, ppid, session, fields[19].decode("ascii", "replace"), leaving)
 
