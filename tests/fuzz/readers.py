@@ -17,7 +17,18 @@ from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
-from shadowd.adapters import control, hints, kept, lockfile, pausefile, procfs, records, serverlock
+from shadowd.adapters import (
+    control,
+    hints,
+    kept,
+    lockfile,
+    marks,
+    pausefile,
+    processrecord,
+    procfs,
+    records,
+    serverlock,
+)
 from shadowd.adapters.addresses import _address as netlink_address
 from shadowd.adapters.cellfiles import parse_active, parse_beat, parse_shadows
 from shadowd.adapters.claimlog import DirectoryClaimLog
@@ -160,7 +171,7 @@ def _configuration(data: bytes) -> object:
 
 def _lease(data: bytes) -> object:
     keeper = kept.Keeper(_file("c1@hosta.lease.json", data), CLAIM.boot_id)
-    return kept.read_lease(keeper), kept.read_place(keeper), kept.read_adopted(keeper)
+    return kept.read_lease(keeper), kept.read_place(keeper), processrecord.read_processes(keeper)
 
 
 def _server_lock(data: bytes) -> object:
@@ -170,7 +181,7 @@ def _server_lock(data: bytes) -> object:
     _file("server_priv/shadowd/server.session", data)
     file = serverlock.ServerLockFile(directory / "server.lock", serverlock.LEASE, directory / "shadowd")
     session = file.session()
-    return file.look(), session and session.is_written(str(os.getpid()))
+    return file.look(), session and session.is_written(str(os.getpid()), file.users)
 
 
 def _machine(data: bytes) -> object:
@@ -181,10 +192,10 @@ def _machine(data: bytes) -> object:
 
 def _process(data: bytes) -> object:
     proc = PLACE / "proc"
-    for name in ("stat", "cmdline", "environ"):
+    for name in ("stat", "status", "cmdline", "environ"):
         _file(f"proc/42/{name}", data)
-    marked = procfs.processes_with("SHADOWD_NONCE", "a" * 32, proc)
-    return procfs.process(42, proc), procfs.arguments(42, proc), procfs.environment(42, proc), marked
+    known = procfs.process(42, proc), procfs.arguments(42, proc), procfs.user_ids(42, proc)
+    return known, marks.carries(procfs.environment(42, 4096, proc), CLAIM.nonce)
 
 
 def _servers(data: bytes) -> object:
