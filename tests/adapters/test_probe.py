@@ -120,7 +120,7 @@ def test_an_answer_is_one_of_the_masters_protocol(
     """A listener that says nothing is silent; one that says something else, or closes, listens."""
 
     def outcome(port: int, timeout: float = 10) -> ProbeOutcome:
-        made = TcpProbe(port, timeout, {HERE: "127.0.0.1"}, None, {}, question=lambda _: question)
+        made = TcpProbe(port, timeout, at({HERE: "127.0.0.1"}), None, {}, question=lambda _: question)
         return made.ask(HERE)[0]
 
     assert outcome(net.server(answers)) is ProbeOutcome.ANSWERS
@@ -133,7 +133,7 @@ def test_without_expect_nobody_of_a_generic_cell_answers(net: Net) -> None:
     """Nobody can tell what an answer is, so whoever does anything listens."""
     for stranger in (says_ok, shuts, greets):
         port = net.server(stranger)
-        made = TcpProbe(port, 10, {HERE: "127.0.0.1"}, None, {}, question=lambda _: site(None, None))
+        made = TcpProbe(port, 10, at({HERE: "127.0.0.1"}), None, {}, question=lambda _: site(None, None))
         assert made.ask(HERE)[0] is ProbeOutcome.LISTENS
 
 
@@ -152,7 +152,7 @@ def test_a_stranger_that_talks_without_end_is_cut_off(net: Net) -> None:
 
     for stranger, limit in ((babbles, 10.0), (dribbles, LIMIT)):
         port = net.server(stranger)
-        made = TcpProbe(port, limit, {HERE: "127.0.0.1"}, None, {}, question=lambda _: TORQUE)
+        made = TcpProbe(port, limit, at({HERE: "127.0.0.1"}), None, {}, question=lambda _: TORQUE)
         assert made.ask(HERE)[0] is ProbeOutcome.LISTENS
 
 

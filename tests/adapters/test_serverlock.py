@@ -343,7 +343,6 @@ def test_a_lock_that_a_waiting_server_emptied_is_written_again(priv: Place, meth
     assert writer.write(Epoch(3)) is None
     assert seen(priv.file(method)) is CLEAR
     assert priv.lock.stat().st_ino == inode
-    writer.close()
 
 
 @pytest.mark.parametrize("nonce", ["abc", "another"])

@@ -175,7 +175,7 @@ def test_how_a_lease_is_told(*, beating: bool) -> None:
 def shared_with(lock: SeenLock | Unknown | None) -> Shared:
     """Return a look that shows this lock, and nothing else."""
     nothing = Unknown(Problem.MISSING, "nothing")
-    return Shared("h2", "", {}, nothing, nothing, "", nothing, None, nothing, nothing, None, None, lock)
+    return Shared("h2", "", {}, nothing, nothing, "", nothing, None, nothing, nothing, None, server_lock=lock)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in NOT_THERE])

@@ -177,7 +177,14 @@ def test_a_lock_whose_reply_was_lost_is_known_as_ours() -> None:
     assert list(world.disk.claims) == [1]
 
 
-@pytest.mark.parametrize("program", [Program.EXITS, Program.MISSING, Program.DEAF])
+def test_a_host_without_the_program_leaves_it_to_the_others() -> None:
+    """It could not start a master, so it claims nothing."""
+    world = dead_master(b=Program.MISSING)
+    assert world.run_until(lambda: world.master() is not None, BEGIN + 600)
+    assert {claim.host for claim in world.disk.claims.values()} == {"c"}
+
+
+@pytest.mark.parametrize("program", [Program.EXITS, Program.DEAF])
 def test_a_launch_that_fails_is_closed_and_another_shadow_tries(program: Program) -> None:
     """All of it is stopped, the lock is gone, the claim is closed, and the other host starts one."""
     world = dead_master(b=program)
@@ -211,7 +218,7 @@ def test_a_launch_that_hangs_is_superseded_after_its_lease() -> None:
 
 def test_a_program_that_never_works_is_tried_for_ever_with_growing_pauses() -> None:
     """No failed start switches failover off: when the program is repaired a master comes."""
-    world = dead_master(b=Program.MISSING, c=Program.MISSING)
+    world = dead_master(b=Program.EXITS, c=Program.EXITS)
     world.run(3 * HOUR)
     attempts = len(world.disk.claims)
     assert 2 * 10 <= attempts <= 2 * 30
