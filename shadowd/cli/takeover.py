@@ -105,6 +105,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+_START: Final = {
+    "gridengine": "start it: /etc/init.d/sgemaster start -shadowd (or: systemctl start shadowd)",
+    "torque": "start it: /etc/init.d/pbs_server start (or: systemctl start shadowd pbs_server)",
+    "generic": "start it: systemctl start shadowd",
+}
+"""By the startup script that a host of this kind has."""
+
+
 # --- whom to ask ------------------------------------------------------------------------------------
 
 
@@ -129,7 +137,7 @@ def stem_of(config: Path | None, name: str | None) -> Path:
         raise ControlError(
             f"cell {name}",
             "no daemon of this host serves it",
-            "start it: /etc/init.d/sgemaster start -shadowd (or: systemctl start shadowd)",
+            _START[next(cell.kind for cell in settings.cells if cell.name == name)],
         )
     return mine[0].with_suffix("")
 

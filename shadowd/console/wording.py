@@ -37,6 +37,11 @@ _INSTEAD: Final = (
     ("is sge_qmaster in binary_path", "is its program there"),
     ("act_qmaster", "the file master"),
 )
+_SCRIPT: Final = (
+    ("/etc/init.d/sgemaster start -shadowd", "/etc/init.d/pbs_server start"),
+    ("/etc/init.d/sgemaster status -shadowd", "/etc/init.d/pbs_server status"),
+)
+"""Where there is a startup script of our own; its ``restart`` would hand the server over as well."""
 _TORQUE: Final = (
     (re.compile(r"(?<!/shadowd)/(?=(?:lock|heartbeat)\b)"), "/shadowd/"),
     (re.compile(r"\bheartbeat in the spool"), "shadowd/heartbeat in the spool"),
@@ -62,7 +67,7 @@ def worded(kind: str, cell: str, value: _T) -> _T:
 
 def _worded(value: Any, kind: str, cell: str) -> Any:
     if isinstance(value, str):
-        for before, after in _INSTEAD:
+        for before, after in (*_SCRIPT, *_INSTEAD) if kind == "torque" else _INSTEAD:
             value = value.replace(before, after)
         for pattern, words in _TORQUE if kind == "torque" else ():
             value = pattern.sub(words, value)

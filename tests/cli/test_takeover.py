@@ -212,6 +212,20 @@ def test_without_a_daemon_it_says_how_to_start_one(
     assert shown.startswith("shadowd: cell default: no daemon of this host serves it\nhint: start it: ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "script"), [("torque", "/etc/init.d/pbs_server start"), ("generic", "systemctl start shadowd")]
+)
+def test_the_hint_names_what_the_host_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, script: str
+) -> None:
+    """A host of TORQUE has no sgemaster."""
+    config = tmp_path / "shadowd.toml"
+    cell = f'[[cell]]\nkind = "{kind}"\nname = "x"\ndirectory = "{tmp_path}"\n'
+    config.write_text(f'runtime_dir = "{tmp_path}"\n{cell}[cell.launch]\ncommand = ["/bin/true"]\n')
+    assert main(["takeover", "--config", str(config), "--yes"]) == 69
+    assert f"hint: start it: {script}" in capsys.readouterr().err
+
+
 def test_another_host_s_daemon_is_not_asked(
     made: HandMade, puppet: Callable[..., Puppet], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,6 +188,14 @@ def test_every_remedy_in_torques_words(reason: Reason) -> None:
         assert "server_priv/heartbeat" not in said
 
 
+def test_hints_name_the_startup_script_of_a_torque_host() -> None:
+    """There is no sgemaster; a restart by ours would hand the server over, so the unit is named there."""
+    assert "Start it: /etc/init.d/pbs_server start (under systemd" in worded("torque", "x", remedies.START)
+    assert "There: /etc/init.d/pbs_server status (under" in worded("torque", "x", remedies.STATUS)
+    assert worded("torque", "x", remedies.RESTART) == "Restart it: systemctl restart shadowd."
+    assert "Start it: systemctl start shadowd. " in worded("generic", "x", remedies.START)
+
+
 def test_a_host_called_master_stays() -> None:
     """Only what follows an article is the server."""
     assert worded("torque", "x", "the master on master, epoch 3") == "the server on master, epoch 3"
