@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shadowd.adapters.execution import Program
+from shadowd.adapters.portholder import port_holder
 from shadowd.adapters.procfs import read_some
 from shadowd.adapters.sharedpaths import PathView, SharedPaths
 from shadowd.adapters.user import FileUser, become, lookup
@@ -41,11 +42,18 @@ class Needs:
     """Those that are local to nobody."""
     notes: tuple[str, ...] = ()
     """What a person should know of how they were found."""
+    port: int | None = None
+    """Which the master listens on; None: not known."""
+    users: frozenset[int] = frozenset()
+    """Whose socket may have that port, by uid."""
 
     def lacking(self) -> Iterator[str]:
         """Yield which programs could not be started here, and why; may hang."""
         for program in (*self.pair, *self.others):
             yield from lacking(program)
+        stranger = "" if self.port is None else port_holder(self.port, self.users)
+        if stranger:
+            yield f"port {self.port} is held by {stranger}"
 
     def absent(self) -> Iterator[str]:
         """Yield which directories are not here, for whoever only asks; may hang."""

@@ -6,6 +6,7 @@ put anything to work.
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shadowd.adapters import gridengine, programs
@@ -65,7 +66,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         files=files,
         user=user,
         users=users,
-        examiner=examiner(wants, files, user),
+        examiner=examiner(replace(wants, port=port, users=users), files, user),
         notes=wants.notes,
         pair=pair,
         environment=environment,

@@ -7,6 +7,7 @@ whoever finds TORQUE's own database has found the right directory. Refuses to st
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shadowd.adapters import holdlock
@@ -36,6 +37,7 @@ from shadowd.config.models import CellSettings, Settings
 from shadowd.errors import CellError
 
 SCHEDULER = Path("/usr/local/sbin/pbs_sched")
+PORT = 15001
 
 
 def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared:
@@ -63,6 +65,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
     beats = ServerBeats(BeatFile(paths), lock)
     health = cell.health
     pair = _pair(cell, command, lock, host)
+    wants = replace(needed(pair, cell, ()), port=cell.probe.port or PORT, users=users)
     return Prepared(
         settings=cell,
         host=host,
@@ -71,7 +74,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         user=owner,
         users=users,
         pair=pair,
-        examiner=examiner(needed(pair, cell, ()), files, user),
+        examiner=examiner(wants, files, user),
         environment=environment,
         probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,

@@ -129,7 +129,9 @@ def read_shared(cell: LightCell) -> Shared:
 def _port(cell: LightCell) -> int | None:
     import _socket  # noqa: PLC0415 - in the thread; the whole of socket takes a twelfth of a `status`
 
-    if cell.port is not None or cell.kind == "generic":
+    if cell.kind == "generic":
+        return cell.port if cell.user else None  # else nobody knows as whom its program listens
+    if cell.port is not None:
         return cell.port
     if cell.kind == "torque":
         return _PBS_SERVER

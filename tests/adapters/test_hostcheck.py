@@ -1,6 +1,7 @@
 """What a host lacks to run the master, and the looks that find it out."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -169,6 +170,15 @@ def test_a_directory_that_is_not_there_is_lacking(tmp_path: Path) -> None:
     assert examiner.view.fitness.lacks == (f"no such directory {tmp_path / 'db'}",)
     assert [path.path for path in examiner.view.fitness.paths] == [str(tmp_path)]
     assert list(needs.absent()) == [f"no such directory {tmp_path / 'db'}"]
+
+
+def test_a_port_that_another_user_holds_is_lacking() -> None:
+    """The master could not bind it; where one of its own users has it, that is the master."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+        (told,) = Needs((), port=port, users=frozenset({65534})).lacking()
+        assert told.startswith(f"port {port} is held by ")
+        assert list(Needs((), port=port, users=frozenset({os.geteuid()})).lacking()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")

@@ -140,6 +140,7 @@ def test_uid_65534_holds_the_port_on_the_shadows_host(cell: Cell) -> None:
         for daemon in (first, second):
             daemon.wait_for_beat()
         has_the_port(cell, "b")
+        first.wait_refused("cannot_run")
         told = f"{cell.port} of this host is held by nobody (uid 65534)"
         for verb in ("status", "check"):
             assert told in " ".join(first.verb(verb).stdout.split()), verb
