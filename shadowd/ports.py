@@ -130,6 +130,17 @@ class MasterProbe(Protocol):
         ...
 
 
+class NameService(Protocol):
+    """Tells whose a host name is."""
+
+    def is_here(self, host: Host) -> bool | None:
+        """Tell whether every address of this name is this host's, within ``probe_timeout``; None: not known.
+
+        Loopback is everybody's, so it tells nothing.
+        """
+        ...
+
+
 class Fencer(Protocol):
     """Has hosts switched off; only where the cell is configured for it."""
 
@@ -222,8 +233,11 @@ class Outlet(Protocol):
         """Replace the state file in the local runtime directory."""
         ...
 
-    def write_shared(self, record: bytes) -> None:
-        """Replace ``hosts/<host>.json`` in the shared directory."""
+    def write_shared(self, record: bytes) -> str | None:
+        """Replace ``hosts/<host>.json`` in the shared directory.
+
+        Return the boot id of another machine that wrote it since the last time; None where nobody did.
+        """
         ...
 
     def keep_lease(self, kept: KeptLease | None) -> None:

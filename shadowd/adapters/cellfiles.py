@@ -24,6 +24,7 @@ from shadowd.adapters.hostnames import HostNames, is_host_name
 from shadowd.adapters.pausefile import parse_pause, pauses_begun
 from shadowd.adapters.reading import list_dir, place, read_content, read_small
 from shadowd.adapters.resident import ResidentSearch
+from shadowd.adapters.user import file_uid
 from shadowd.core.values import Epoch, Host, Lock, LockKind, PauseReading, Problem, ServerLock, Unknown
 
 _BEAT = re.compile(rb"[ \t\r\n]*([0-9]{1,20})[ \t\r\n]*")
@@ -93,6 +94,11 @@ def parse_shadows(data: bytes, names: HostNames, subject: str) -> tuple[Host, ..
     words = _words(text)
     hosts = dict.fromkeys(names.canonical(word.decode("ascii")) for word in words if is_host_name(word))
     return tuple(hosts) if hosts else _no_value(b" ".join(words), subject, "host names")
+
+
+def listed_names(data: bytes) -> tuple[str, ...]:
+    """Return the words of shadow_masters or act_qmaster that name hosts, as they are written."""
+    return tuple(word.decode("ascii") for word in _words(_COMMENT.sub(b"", data)) if is_host_name(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +193,15 @@ class GridEngineFiles:
         return lockfile.clear_mark(self.paths.lock)
 
     def name_master(self, host: Host) -> Unknown | None:
-        """Write a host into act_qmaster, domain and all, as a starting sge_qmaster does."""
-        return publish.rewrite_file(
-            self.paths.active, f"{self.names.full(host)}\n".encode("ascii", "replace")
-        )
+        """Write a host into act_qmaster, domain and all, as a starting sge_qmaster does.
+
+        A symbolic link there, which sites use to keep the file elsewhere, is followed as sge_qmaster does;
+        one that somebody else may have made is refused.
+        """
+        path = publish.behind_links(self.paths.active, file_uid())
+        if isinstance(path, Unknown):
+            return path
+        return publish.rewrite_file(path, f"{self.names.full(host)}\n".encode("ascii", "replace"))
 
     def publish(self, host: Host, record: bytes) -> Unknown | None:
         """Replace ``hosts/<host>.json`` atomically."""

@@ -11,8 +11,12 @@ descriptors that are used up, must not make a lease look neglected.
 Refuses to judge whether a lease is over.
 """
 
+import fcntl
+import glob
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +27,8 @@ from shadowd.adapters.user import FileUser
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds, Unknown
 
 _FORMAT: Final = 1
+_STATE: Final = ".state.json"
+_INHERITED: Final = (".lease.json", ".processes.json", ".adopted.json")
 _LONGEST: Final = 10.0**9
 """Seconds; more is no time that any clock of a host will show."""
 
@@ -69,6 +75,44 @@ class Keeper:
             fields is not None and fields.get("format") == _FORMAT and fields.get("boot_id") == self.boot_id
         )
         return fields if fields is not None and ours else {}
+
+
+def inherit(stem: Path, boot_id: str) -> tuple[str, ...]:
+    """Take over what daemons of this host left in this boot under its earlier names; return these names.
+
+    The files of a daemon that still runs are its own.
+    """
+    cell = stem.name.partition("@")[0]
+    earlier = []
+    for state in sorted(stem.parent.glob(f"{glob.escape(cell)}@*{_STATE}")):
+        other = state.with_name(state.name.removesuffix(_STATE))
+        if other.name == stem.name or _is_held(other.with_name(f"{other.name}.lock")):
+            continue
+        earlier.append(other.name.partition("@")[2])
+        with suppress(OSError):
+            for ending in _INHERITED:
+                left, ours = (Path(f"{name}{ending}") for name in (other, stem))
+                if Keeper(left, boot_id).read() and not Keeper(ours, boot_id).read():
+                    left.rename(ours)
+            state.unlink()
+    return tuple(earlier)
+
+
+def _is_held(lock: Path) -> bool:
+    """Tell whether a daemon holds this instance lock, as far as can be told."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def write_lease(keeper: Keeper, kept: KeptLease | None, beats: BeatPlace | None = None) -> Unknown | None:

@@ -12,13 +12,14 @@ into the empty mount point would be a cell of its own.
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from shadowd.adapters.mounts import direct, persist
-from shadowd.adapters.reading import list_dir, read_small
+from shadowd.adapters.reading import list_dir, read_small, unreadable
 from shadowd.core.values import Problem, Unknown
 
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -31,6 +32,7 @@ MAX_FILE = 64 * 1024
 """Bytes that ``replace_file`` writes, and ``create_file`` reads back, at most."""
 MAX_NAMES = 100_000
 """Entries of a directory that are looked at; more is no directory of this project's making."""
+_MOST_LINKS = 8
 
 
 def create_file(
@@ -94,7 +96,7 @@ def rewrite_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
 
     Not by rename, which other hosts of an NFSv4 mount may see 31 s late, and without truncating it first,
     which shows an empty file to one reader in a thousand (NFS.md): for a moment the end of a longer old
-    content follows the new.
+    content follows the new. A symbolic link is refused; whoever may follow one asks ``behind_links`` before.
     """
     try:
         descriptor = os.open(path, _IN_PLACE | direct(path.parent), mode)
@@ -107,6 +109,46 @@ def rewrite_file(path: Path, data: bytes, mode: int = 0o644) -> Unknown | None:
     except OSError as error:
         return Unknown(Problem.UNREADABLE, str(path), f"could not be written: {error.strerror or error}")
     return None
+
+
+def behind_links(path: Path, uid: int) -> Path | Unknown:
+    """Return the file that a name stands for, where only this user or root can have made the links.
+
+    Each directory that holds one of them, and the one that holds the file, belongs to one of the two and is
+    not writable for everybody: else somebody else chose what is written. A file that is no link is returned
+    as it is.
+    """
+    if not path.is_symlink():
+        return path
+    here, left, links = Path("/"), list(reversed(path.parts[1:])), 0
+    while left:
+        part = left.pop()
+        name = here / part
+        if part == ".." or not name.is_symlink():
+            here = here.parent if part == ".." else name
+            continue
+        links += 1
+        flaw = _foreign(path, here, uid)
+        if flaw is not None or links > _MOST_LINKS:
+            return flaw or Unknown(Problem.NOT_A_FILE, str(path), "a symbolic link that leads to itself")
+        target = name.readlink()
+        left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        here = Path("/") if target.is_absolute() else here
+    return _foreign(path, here.parent, uid) or here
+
+
+def _foreign(path: Path, directory: Path, uid: int) -> Unknown | None:
+    """Return why a name in this directory may be anybody's doing; None where it is not."""
+    try:
+        status = directory.stat()
+    except OSError as error:
+        return unreadable(path, error)
+    open_to_all = bool(status.st_mode & stat.S_IWOTH)
+    if status.st_uid in {0, uid} and not open_to_all:
+        return None
+    whose = "is writable for everybody" if open_to_all else f"belongs to uid {status.st_uid}"
+    detail = f"a symbolic link that is not followed: {directory} {whose}"
+    return Unknown(Problem.NOT_A_FILE, str(path), detail)
 
 
 @lru_cache(maxsize=4096)

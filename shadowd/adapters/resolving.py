@@ -5,6 +5,9 @@ is just when a takeover is due; a read of a dead mount never returns. Neither ca
 in a daemon thread that is abandoned at the deadline. No more than one such thread per name is left hanging:
 a name that is being asked for already is not asked again.
 
+``OwnNames`` asks whose a name is: the host's own if every address of it is. Loopback is everybody's, and a
+hosts file copied with an image gives another host's name such an address; so it tells nothing.
+
 Refuses to cache: an address that was right before the failure may be wrong after it.
 """
 
@@ -12,9 +15,11 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shadowd.adapters.addresses import MOST_ADDRESSES
+from shadowd.adapters.addresses import MOST_ADDRESSES, own_addresses
+from shadowd.core.values import Host
 
 T = TypeVar("T")
 Resolver = Callable[[str], list[str]]
@@ -87,3 +92,28 @@ def resolving(resolver: Resolver = system_resolver) -> Inquiry[list[str]]:
         return found
 
     return Inquiry(ask, "the resolver")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNames:
+    """The port ``NameService``, over a resolver."""
+
+    resolving: Inquiry[list[str]]
+    timeout: float
+    """Seconds, for one name."""
+    own: Callable[[], tuple[str, ...]] = own_addresses
+    spelled: Callable[[Host], str] = str
+    """Returns the name that a resolver may need in the place of a canonical one."""
+
+    def is_here(self, host: Host) -> bool | None:
+        """Tell whether every address of this name is this host's; None: not known."""
+        found = self.resolving.begin(self.spelled(host)).get(self.timeout)
+        if isinstance(found, str):
+            return None
+        told = [address for address in found if not _is_loopback(address)]
+        ours = self.own()
+        return all(address in ours for address in told) if told and ours else None
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"

@@ -132,6 +132,12 @@ def become(user: FileUser | None) -> None:
     _thread.user = user
 
 
+def file_uid() -> int:
+    """Return whose files this thread makes."""
+    known = getattr(_thread, "user", None)
+    return known.uid if isinstance(known, FileUser) else os.geteuid()
+
+
 @contextmanager
 def own_identity() -> Iterator[None]:
     """Run a block as the process itself, and go on as before."""

@@ -61,6 +61,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         settings=cell,
         host=host,
         full_name=own[0],
+        named=bool(settings.host),
         files=files,
         user=owner,
         users=users,

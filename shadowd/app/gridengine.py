@@ -63,6 +63,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         settings=cell_settings,
         host=host,
         full_name=own[0],
+        named=bool(settings.host),
         files=files,
         user=user,
         users=users,

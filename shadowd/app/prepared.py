@@ -34,6 +34,8 @@ class Prepared:
     full_name: str
     """This host's name as the ancestor writes it in file names."""
     files: GridEngineFiles
+    named: bool
+    """The configuration names this host, so that one machine may play several."""
     user: FileUser | None
     """Whose rights the cell's files are used with; None: the daemon's own."""
     users: frozenset[int]

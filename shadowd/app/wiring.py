@@ -5,6 +5,7 @@ puts together what was found and runs on the decision thread.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
 from shadowd.adapters.hostcheck import PeriodicCheck
 from shadowd.adapters.identity import SystemIdentity
-from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, write_lease
+from shadowd.adapters.kept import BeatPlace, Keeper, inherit, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
 from shadowd.adapters.pairlog import log_path
 from shadowd.adapters.processrecord import PROCESSES
-from shadowd.adapters.publish import replace_file
+from shadowd.adapters.publish import MAX_FILE, MAX_NAMES, replace_file
+from shadowd.adapters.reading import list_dir, read_small
+from shadowd.adapters.resolving import OwnNames, resolving
 from shadowd.adapters.user import FileUser, become
 from shadowd.app import generic, gridengine, torque
 from shadowd.app.asuser import ClaimsAs, FilesAs
@@ -35,7 +38,7 @@ from shadowd.log.journal import CellJournal, SpoolLog
 from shadowd.log.setup import announce
 from shadowd.runtime.executor import Executor, Ports
 from shadowd.runtime.lanes import Lanes
-from shadowd.runtime.record import Publisher
+from shadowd.runtime.record import Publisher, boot_of
 from shadowd.runtime.runner import Runner
 from shadowd.runtime.workers import Job
 
@@ -95,6 +98,7 @@ def assemble(
     settings, files, host = prepared.settings, prepared.files, prepared.host
     timing = settings.timing()
     identity = SystemIdentity(settings.name, host)
+    earlier = () if prepared.named else inherit(prepared.stem, identity.boot_id)
     claims, listing = (
         ClaimsAs(prepared.user, DirectoryClaimLog(files.paths.state, settings.name, host, clock.wall))
         for _ in range(2)  # the fence lists on a thread of its own
@@ -145,10 +149,11 @@ def assemble(
             patience=timing.io_timeout,
             changed=lambda: ended(settings.name),
         ),
+        names=OwnNames(resolving(), timing.probe_timeout, spelled=files.address),
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
-    outlet = CellOutlet(prepared, lease, leased)
+    outlet = CellOutlet(prepared, lease, leased, identity.boot_id, earlier)
     submit(lambda: outlet.reserve(lease, processes))
     spool = SpoolLog(
         files.paths.lock.parent / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
@@ -157,7 +162,7 @@ def assemble(
         wall=clock.wall,
     )
     journal = CellJournal(settings.name, host, spool if spool_log else _forget, clock.wall)
-    policy = _policy(prepared, identity.machine_id)
+    policy = _policy(prepared, identity)
     runner = Runner(
         make=lambda now: Cell(timing, policy, now=now, kept=read_lease(lease)),
         executor=Executor(ports),
@@ -196,8 +201,15 @@ def assemble(
 class CellOutlet:
     """Where a cell's records go. One that cannot be written is an alarm, said once until it can."""
 
-    def __init__(self, prepared: Prepared, lease: Keeper, leased: Callable[[], None]) -> None:
-        """``leased``: hears of each lease that is kept."""
+    def __init__(
+        self,
+        prepared: Prepared,
+        lease: Keeper,
+        leased: Callable[[], None],
+        boot_id: str,
+        earlier: tuple[str, ...] = (),
+    ) -> None:
+        """``leased``: hears of each lease that is kept; ``earlier``: names that this host had before."""
         stem, beats_itself = prepared.stem, prepared.settings.kind == "gridengine"
         self._cell = prepared.settings.name
         self._lease = lease
@@ -206,6 +218,9 @@ class CellOutlet:
         self._user = prepared.user
         self._local = stem.with_name(f"{stem.name}.state.json")
         self._shared = prepared.files.paths.state / "hosts" / f"{prepared.host}.json"
+        self._boot_id = boot_id
+        self._earlier = tuple(self._shared.with_name(f"{name}.json") for name in earlier)
+        self._published = False
         self._told: set[Path] = set()
 
     def reserve(self, *keepers: Keeper) -> None:
@@ -217,10 +232,26 @@ class CellOutlet:
         """Replace the local state file."""
         self._tell(self._local, replace_file(self._local, record))
 
-    def write_shared(self, record: bytes) -> None:
-        """Replace ``hosts/<host>.json`` as the cell's user."""
+    def write_shared(self, record: bytes) -> str | None:
+        """Replace ``hosts/<host>.json`` as the cell's user; tell of another machine that wrote it since.
+
+        What lay there before the first time may be of an earlier boot.
+        """
         become(self._user)
-        replace_file(self._shared, record)
+        found = self._writer() if self._published else self._boot_id
+        for path in self._earlier:
+            with suppress(OSError):
+                path.unlink()
+        self._earlier = ()
+        self._published = replace_file(self._shared, record) is None
+        return None if found in {self._boot_id, None} else found
+
+    def _writer(self) -> str | None:
+        """Return in which boot the record was written that lies there."""
+        names = list_dir(self._shared.parent, MAX_NAMES)  # else NFS may show an older one (NFS.md)
+        listed = not isinstance(names, Unknown) and self._shared.name in names
+        found = read_small(self._shared, MAX_FILE, listed=listed)
+        return None if isinstance(found, Unknown) else boot_of(found)
 
     def keep_lease(self, kept: KeptLease | None) -> None:
         """Replace the lease record of this host.
@@ -243,11 +274,13 @@ class CellOutlet:
             announce("runtime.unwritable", cell=self._cell, detail=f"{path}: {problem.detail}")
 
 
-def _policy(prepared: Prepared, machine_id: str) -> Policy:
+def _policy(prepared: Prepared, identity: SystemIdentity) -> Policy:
     settings = prepared.settings
     return Policy(
         host=prepared.host,
-        machine_id=machine_id,
+        machine_id=identity.machine_id,
+        boot_id=identity.boot_id,
+        named=prepared.named,
         observer=settings.observer,
         unknown_beat_counts=settings.unknown_heartbeat == "silence",
         death_skips_timers=settings.death_notice == "skip_timers",

@@ -3,13 +3,15 @@
 For the person who edits the file and the tool that deploys it: every mistake at once, the effective value
 of every key with its origin, and a schema for editors. Nothing here contacts the daemon or changes a file of
 a cell, so it is safe on any host at any time. What this host lacks to run a master (program, user, directory)
-is a warning, for the file may be meant for another host; how the cell fares is ``shadowd check``'s.
+is a warning, for the file may be meant for another host, and so are host names that the cell's rules confuse;
+how the cell fares is ``shadowd check``'s.
 """
 
 import argparse
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, assert_never
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from shadowd.config.load import Loaded
+    from shadowd.config.models import CellSettings
     from shadowd.errors import ConfigError
 
     Action = Literal["check", "show", "schema", "acl-hosts"]
@@ -130,13 +133,14 @@ def _check(path: Path | None, *, as_json: bool) -> int:
     lacks = _lacks(loaded)
     if as_json:
         summary = _summary(loaded)
-        _say(json.dumps({"ok": True, "problems": [], **summary, "warnings": summary["warnings"] + lacks}))
+        told = [*summary.pop("warnings"), *lacks, *_clashes(loaded)]
+        _say(json.dumps({"ok": True, "problems": [], **summary, "warnings": told}))
         return leave(0)
     _say(f"ok: {loaded.source.at(None)}")
     for cell in loaded.settings.cells:
         silence = f"takeover at {cell.timing().earliest:g} s of silence"
         _say(f"  cell {cell.name}: {cell.kind}, {cell.place}; {'observer' if cell.observer else silence}")
-    for warning in (*loaded.warnings(), *lacks):
+    for warning in (*loaded.warnings(), *lacks, *_clashes(loaded)):
         _say(f"warning: {warning}")
     return leave(0)
 
@@ -154,6 +158,26 @@ def _lacks(loaded: "Loaded") -> list[str]:
         hangs = (f"no answer within {PATIENCE:g} s of what its master needs: a file system hangs",)
         told += [f"cell {cell.name}: {each}" for each in (hangs if answer is None else answer)]
     return told
+
+
+def _clashes(loaded: "Loaded") -> list[str]:
+    """Return the host names of each cell that count as one or as two, wrongly, as far as can be read here."""
+    from shadowd.adapters.ground import survey
+    from shadowd.adapters.nameclash import Clash, find_clashes
+    from shadowd.console.deadline import run_all
+
+    def look(cell: "CellSettings") -> tuple[Clash, ...]:
+        found = survey(cell.sge_root, cell.sge_cell, cell.place)
+        return find_clashes(found.paths, found.names)
+
+    cells = loaded.settings.cells
+    answers = run_all([partial(look, cell) for cell in cells], PATIENCE)
+    return [
+        f"cell {cell.name}: {clash.text}. {clash.remedy}"
+        for cell, answer in zip(cells, answers, strict=True)
+        if isinstance(answer, tuple)
+        for clash in answer
+    ]
 
 
 def _show(path: Path | None, *, as_json: bool) -> int:

@@ -44,7 +44,7 @@ from shadowd.core.timing import Broken, DelayApplies, Timing
 from shadowd.core.values import Host
 
 _CORE = Timing()
-_POLICY = Policy(host=Host(""), machine_id="")
+_POLICY = Policy(host=Host(""), machine_id="", boot_id="")
 DERIVED_DURATIONS = ("step_down_timeout", "lease", "licence", "window")
 DURATIONS = (
     "check_interval",

@@ -99,6 +99,7 @@ def read_shared(cell: LightCell) -> Shared:
     from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415 - in the thread, not at start
     from shadowd.adapters.ground import survey  # noqa: PLC0415
     from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
+    from shadowd.adapters.nameclash import find_clashes  # noqa: PLC0415
 
     found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
@@ -106,6 +107,7 @@ def read_shared(cell: LightCell) -> Shared:
     host = names.canonical(own[0])
     paths = found.paths
     files = replace(found, names=names).files(cell.name, host)
+    hosts = records.read_hosts(paths.state / "hosts")
     return Shared(
         host=host,
         spool=str(paths.spool),
@@ -117,12 +119,13 @@ def read_shared(cell: LightCell) -> Shared:
         active=files.read_active(),
         shadows=files.read_shadows(),
         pause=files.read_pause().pause,
-        hosts=records.read_hosts(paths.state / "hosts"),
+        hosts=hosts,
         fence=_fence(cell.fence) if cell.fence else None,
         unknown_owner=_unknown(found.owner),
         server_lock=_server_lock(found.server_lock) if found.server_lock else None,
         port=(port := _port(cell)),
         holder="" if port is None else _holder(port, paths.spool, found.owner),
+        clashes=find_clashes(paths, found.names, () if isinstance(hosts, Unknown) else hosts, own[:1]),
     )
 
 

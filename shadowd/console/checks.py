@@ -53,6 +53,8 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield from _claims(view, shared)
     yield _active(view, shared)
     yield _shadows(gathered, view, shared)
+    for clash in shared.clashes:
+        yield Item("names", _CRITICAL if clash.merged else _WARNING, clean(clash.text), clean(clash.remedy))
     yield from _daemon(gathered, expected=_expected(gathered, view))
     if shared.unknown_owner:
         text = (

@@ -8,7 +8,7 @@ collected; ``shadowd.console.project`` does.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from shadowd.console import records
 from shadowd.console.deadline import run_all
@@ -20,6 +20,8 @@ from shadowd.errors import ShadowdError
 
 _STAT_LIMIT = _CMDLINE_LIMIT = 4096
 _DEAD = (b"Z", b"X", b"x")
+if TYPE_CHECKING:
+    from shadowd.adapters.nameclash import Clash
 
 
 class Shared(NamedTuple):
@@ -48,6 +50,8 @@ class Shared(NamedTuple):
     """The master's; None where it has none."""
     holder: str = ""
     """The user who listens on that port of this host, and whose programs are no masters; empty: none."""
+    clashes: "tuple[Clash, ...]" = ()
+    """Host names that count as one or as two, wrongly."""
 
 
 class SeenLock(NamedTuple):

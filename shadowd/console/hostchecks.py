@@ -75,6 +75,8 @@ def _row(view: CellView, row: HostRow, told: frozenset[str]) -> Iterator[Item]:
     if row.ahead > _CLOCK_TOLERANCE:
         text = f"its clock is {span(row.ahead)} ahead of this host's: shown times are off"
         yield Item(name, _WARNING, text, "Set the clocks (NTP). No decision depends on them.")
+    for complaint in row.complaints:
+        yield Item(name, _CRITICAL, complaint.text, complaint.remedy)
     yield from _fitness(row, name, told)
 
 

@@ -110,6 +110,8 @@ class HostRecord(NamedTuple):
     """The daemon that wrote it runs no more, as can be seen from here."""
     start_token: str = ""
     """With the pid it names the daemon's process for good; empty from releases that do not write it."""
+    complaints: tuple[RefusalRecord, ...] = ()
+    """What the guard there cannot put right."""
     paths: tuple[PathRecord, ...] | None = None
     """None: its release does not say."""
     notes: tuple[str, ...] = ()
@@ -189,6 +191,9 @@ def _record(fields: Fields) -> HostRecord:
         durations=timing.numbers(),
         delay_applies=timing.text("delay_applies", 40),
         start_token=fields.optional_text("start_token"),
+        complaints=()
+        if fields.absent("complaints")
+        else tuple(_refusal(item) for item in fields.each("complaints", MAX_REFUSALS)),
         **_fence(fields),
         paths=None if fields.absent("paths") else _paths(fields),
         notes=() if fields.absent("notes") else fields.texts("notes", MAX_REFUSALS),

@@ -134,14 +134,18 @@ REMEDIES: dict[Reason, str] = {
     Reason.MOVED: _NOTHING,
     Reason.SHUT_DOWN_HERE: "When it shall run again: sgemaster start.",
     Reason.GONE_BEFORE: _NOTHING,
-    Reason.EPOCH_CLOSED: "See which host wrote the notice, and why: two hosts of one name, or a clock of "
-    "another boot? The shadows take over by themselves.",
+    Reason.EPOCH_CLOSED: "See which host wrote the notice, and why: two machines of one name? The "
+    "shadows take over by themselves.",
     Reason.RECORDS_LOST: "See who emptied or restored SPOOL/shadowd. The guard writes its own records again; "
     "if that fails: space, rights, mount.",
     Reason.RECORDS_BACK: _NOTHING,
     Reason.NAMED_AGAIN: "See who wrote act_qmaster: a thawed old master, or a person. Nothing else to do.",
     Reason.NAMED_OTHERWISE: "See who wrote act_qmaster: a script or a person that knows this host by another "
     "name. Nothing else to do.",
+    Reason.NAME_UNWRITTEN: "See why the named file cannot be written by the cell's owner (ls -l, links, "
+    "rights, space). Clients go to the host that it names until then; the guard tries again by itself.",
+    Reason.DUPLICATE_HOST: "Switch the clone off, or give it a name, a machine id and addresses of its own; "
+    "where host_aliases makes two hosts one, correct it. Which of them runs the master tells pgrep -a there.",
     Reason.INTRUDER: "See who started a master there while another one serves. It is stopped by itself.",
     Reason.UNKILLABLE: "Processes hang in the kernel (ps: state D). Reset that host; until then no other "
     "master is safe.",

@@ -106,6 +106,8 @@ class HostRow(NamedTuple):
     io_stuck: float | None = None
     version: str = ""
     pid: int | None = None
+    complaints: tuple[RefusalView, ...] = ()
+    """What the guard there cannot put right."""
 
 
 def row(
@@ -163,6 +165,7 @@ def row(
         io_stuck=record.io_stuck,
         version=record.version,
         pid=record.pid,
+        complaints=tuple(_refusal(item, spool) for item in record.complaints),
     )
 
 

@@ -112,6 +112,16 @@ Guarding
         A process carries a secret, the claim its hash: nobody outside can make a process that counts as a
         master, and none counts that runs as a user that a master may not run as. A master that no claim
         started must run as such a user too. ``adapters.marks``, ``adapters.resident``
+        A claim is this host's by evidence: its own boot id (unless its name leads to another host, for a
+        container shares a boot), or its machine id together with its name, or with an older name that leads
+        here. So a renamed host knows what it left, and act_qmaster keeps the name that its master was
+        started under. ``own``, ``upkeep``
+        A clone has the name and the machine id, and another boot. So the newest confirmed epoch of another
+        boot is closed only after the beat stood still for two intervals of a living master, which is what a
+        reboot costs its death notice; one that was never confirmed, when its window is over; and a master
+        that a script started after a reboot is adopted when another machine of this name would have written
+        its host record once more. A beat that moves, or a host record that another boot writes, is doubt:
+        no outcome but by time, no adoption, no bid, an alarm. ``otherboot``, ``duplicate``
     15. A listing that lost records, or holds another cell's: no bid, alarm; a guard links its own claim
         again. ``memory``, ``eligibility``, ``upkeep``
         A notice carries the nonce of its claim. Without it, it is a doubt: no outcome, no confirmation. A

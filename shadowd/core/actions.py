@@ -38,6 +38,13 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Identify:
+    """Tell whether this is one more name of this host, by its addresses. → ``Identified``."""
+
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
 class MakeClaim:
     """Claim an epoch; the executor adds who we are and a nonce. → ``ClaimAnswered``."""
 
@@ -205,6 +212,7 @@ Action = (
     Observe
     | ListEpochs
     | Probe
+    | Identify
     | MakeClaim
     | RestoreClaim
     | WriteNotice

@@ -7,6 +7,7 @@ one here is the intruder, and is stopped. While another claim is undecided, neit
 The lease begins before the link, so a frozen master is not adopted for longer than any other one lives.
 """
 
+from collections.abc import Collection
 from enum import Enum
 
 from shadowd.core.actions import (
@@ -19,6 +20,7 @@ from shadowd.core.actions import (
     StopStray,
     WriteNotice,
 )
+from shadowd.core.duplicate import Duplicates
 from shadowd.core.events import (
     ClaimAnswered,
     Event,
@@ -39,6 +41,7 @@ from shadowd.core.values import (
     ClaimReason,
     Epoch,
     ExitKind,
+    Host,
     Instant,
     LockKind,
     NoticeKind,
@@ -61,10 +64,13 @@ class Step(Enum):
 class Adoptions:
     """Begins the adoptions of one cell on this host, when one may begin."""
 
-    def __init__(self, policy: Policy, timing: Timing, memory: Memory, now: Instant) -> None:
+    def __init__(
+        self, policy: Policy, timing: Timing, memory: Memory, duplicates: Duplicates, now: Instant
+    ) -> None:
         self._policy = policy
         self._timing = timing
         self._memory = memory
+        self._duplicates = duplicates
         self._at = now
         self._failures = 0
 
@@ -81,19 +87,21 @@ class Adoptions:
         """Return the adoption of the resident master of this round; None where there is none, or not now.
 
         Not while a lock lies there (it is starting or being shut down), not unless act_qmaster names this
-        host, and not while somebody's later claim is undecided.
+        host, not while somebody's later claim is undecided or another machine has this host's name.
         """
-        host = self._policy.host
+        names = self._memory.names
         if seen.resident is None or not self._policy.adopts or now < self._at:
             return None
-        if isinstance(seen.ledger, Unknown) or seen.ledger.doubts or seen.active != host:
+        if isinstance(seen.ledger, Unknown) or seen.ledger.doubts or seen.active not in names:
+            return None
+        if self._duplicates.refusal(now) is not None:
             return None
         if isinstance(seen.lock, Unknown) or seen.lock.kind is LockKind.FOREIGN:
             return None
         last = seen.ledger.last_confirmed
         settled = Epoch(0) if last is None else last.epoch
         accounts = self._memory.unsettled(own=None, step_down=self._timing.step_down_timeout, now=now)
-        if any(account.epoch > settled and account.host != host for account in accounts):
+        if any(account.epoch > settled and account.host not in names for account in accounts):
             return None
         return Adoption(
             epoch=Epoch(self._memory.peak + 1),
@@ -101,6 +109,7 @@ class Adoptions:
             policy=self._policy,
             timing=self._timing,
             ledger=seen.ledger,
+            names=names,
             now=now,
         )
 
@@ -109,7 +118,15 @@ class Adoption:
     """The adoption of one resident master. ``ending`` is set in step DONE."""
 
     def __init__(
-        self, *, epoch: Epoch, pid: int, policy: Policy, timing: Timing, ledger: Ledger, now: Instant
+        self,
+        *,
+        epoch: Epoch,
+        pid: int,
+        policy: Policy,
+        timing: Timing,
+        ledger: Ledger,
+        names: Collection[Host],
+        now: Instant,
     ) -> None:
         self.epoch = epoch
         self.at = Step.ASK
@@ -117,7 +134,7 @@ class Adoption:
         self.claimed = False
         self.detail = f"pid {pid}"
         self._pid = pid
-        self._host = policy.host
+        self._names = names
         self._protection = policy.protection
         self._timing = timing
         self._ledger = ledger
@@ -134,7 +151,7 @@ class Adoption:
         """Ask the host of the last confirmed epoch, if that may still be the right one."""
         last = self._ledger.last_confirmed
         claim = None if last is None or not last.open else last.claim
-        if isinstance(claim, Claim) and claim.host != self._host:
+        if isinstance(claim, Claim) and claim.host not in self._names:
             return self._ask(Probe(claim.host), Probed)
         return self._claim(now)
 

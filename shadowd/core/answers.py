@@ -13,6 +13,7 @@ from shadowd.core.actions import (
     ClearLock,
     ClearMark,
     Fence,
+    Identify,
     Inspect,
     KeepLease,
     Launch,
@@ -37,6 +38,7 @@ from shadowd.core.events import (
     Event,
     Fenced,
     HealthAnswered,
+    Identified,
     Inspected,
     Launched,
     LeaseKept,
@@ -55,6 +57,7 @@ ANSWERS: dict[type[Action], type[Event]] = {
     Observe: Observed,
     ListEpochs: Listed,
     Probe: Probed,
+    Identify: Identified,
     MakeClaim: ClaimAnswered,
     RestoreClaim: ClaimAnswered,
     WriteNotice: NoticeAnswered,
@@ -102,7 +105,7 @@ def _subject(travels: Action | Event) -> object:
     match travels:
         case WriteNotice(epoch, kind) | NoticeAnswered(epoch, kind):
             return epoch, kind
-        case Probe(host) | Probed(host):
+        case Probe(host) | Probed(host) | Identify(host) | Identified(host):
             return host
         case Fence(epoch, host) | Fenced(epoch, host):
             return epoch, host

@@ -6,7 +6,7 @@ face of the core: ``step``, ``tick``, ``deadline`` and ``snapshot`` are all that
 
 from shadowd.core.actions import Action
 from shadowd.core.answers import Requests
-from shadowd.core.events import Event, Observed, TakeoverAsked, Woken
+from shadowd.core.events import Event, Namesake, Observed, TakeoverAsked, Woken
 from shadowd.core.guard import Duty, Guard
 from shadowd.core.policy import Policy
 from shadowd.core.shadow import Shadow
@@ -31,7 +31,7 @@ class Cell:
     def step(self, event: Event, now: Instant) -> tuple[Action, ...]:
         """Take one event and return what to do about it; a late answer is dropped."""
         self._advance(now)
-        if not isinstance(event, TakeoverAsked | Woken) and not self._requests.answered_by(event):
+        if not isinstance(event, TakeoverAsked | Namesake | Woken) and not self._requests.answered_by(event):
             return ()
         actions = self._take(event, now)
         self._requests.asked(actions, now)
@@ -78,6 +78,7 @@ class Cell:
             pause=None if seen is None else seen.pause,
             observed=None if seen is None else seen.completed,
             attempts=shadow.watch.back_off.attempts,
+            complaints=self._complaints(),
             fence=self._policy.fence,
             fenced=shadow.memory.proofs.attempts,
         )
@@ -85,12 +86,18 @@ class Cell:
     def _refusals(self) -> tuple[Refusal, ...]:
         return () if self._guard is not None else self._shadow.watch.refusals
 
+    def _complaints(self) -> tuple[Refusal, ...]:
+        if self._guard is None:  # a shadow has refusals
+            return ()
+        duplicate = self._shadow.duplicates.refusal(self._now)
+        return (*self._guard.complaints, *(() if duplicate is None else (duplicate,)))
+
     def _advance(self, now: Instant) -> None:
         assert now >= self._now, "time is an argument, and it never goes back"  # noqa: S101 - an invariant
         self._now = now
 
     def _take(self, event: Event, now: Instant) -> tuple[Action, ...]:
-        if self._guard is None or isinstance(event, TakeoverAsked):
+        if self._guard is None or isinstance(event, TakeoverAsked | Namesake):
             return self._follow(self._shadow.step(event, now), now)
         if isinstance(event, Woken):
             return self._follow(self._guard.look(now), now)
@@ -103,7 +110,7 @@ class Cell:
         if self._guard is None:
             if reign is None:
                 return actions
-            self._guard = Guard(self._timing, reign, self._policy, now=now)
+            self._guard = Guard(self._timing, reign, self._policy, now=now, names=self._shadow.memory.names)
             return (*actions, *self._guard.begin(now))
         guard = self._guard
         if guard.duty is not Duty.DONE:

@@ -31,6 +31,8 @@ class Circumstances:
     """The last probe, where it proved nothing, and nothing else accounts for the old master."""
     retry_at: Instant
     owes_outcome: bool
+    duplicate: Refusal | None
+    """There were signs of another machine of this name."""
     asked: bool
     """An operator asked: back-off, a recorded shutdown and a listener do not bind, a fresh beat does."""
     moving: bool
@@ -103,6 +105,8 @@ def _hosts(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
         yield _unreadable(Reason.SHADOWS_UNKNOWN, seen.shadows)
     elif known.observer or known.host not in seen.shadows:
         yield Refusal(Reason.NOT_A_SHADOW, "configured as observer" if known.observer else "")
+    if known.duplicate is not None:
+        yield known.duplicate
     if isinstance(seen.active, Unknown):
         yield _unreadable(Reason.ACTIVE_UNKNOWN, seen.active)
     elif known.unproved is not None and seen.active == known.unproved.host and not known.asked:

@@ -74,6 +74,14 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Identified:
+    """Whether every address of a name is this host's; None where nobody can say."""
+
+    host: Host
+    here: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimAnswered:
     """``claim`` is ours (we hold it), another's (lost), or Unknown (nobody could say)."""
 
@@ -185,6 +193,13 @@ class TakeoverAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Namesake:
+    """Another machine wrote the host record of this host since we did. Nobody asked for it."""
+
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Woken:
     """Something may have changed: look sooner. Carries nothing and proves nothing."""
 
@@ -193,6 +208,7 @@ Event = (
     Observed
     | Listed
     | Probed
+    | Identified
     | ClaimAnswered
     | NoticeAnswered
     | LockAnswered
@@ -206,5 +222,6 @@ Event = (
     | HealthAnswered
     | LeaseKept
     | TakeoverAsked
+    | Namesake
     | Woken
 )

@@ -59,7 +59,7 @@ class Fencing:
         """Return whom to switch off now; None once the bid may go on, or must not (``obstacle``)."""
         if self._policy.fence is FencePolicy.NONE:
             return None
-        suspected = self._memory.suspected(active, self._policy.host)
+        suspected = self._memory.suspected(active)
         if self._policy.fence is FencePolicy.REQUIRED:
             self.obstacle = next((self._failed[host] for host in suspected if host in self._failed), "")
             untried = suspected

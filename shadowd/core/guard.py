@@ -22,6 +22,7 @@ from shadowd.core.lease import Reign
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Refusal
 from shadowd.core.timing import Timing
 from shadowd.core.upkeep import Upkeep
 from shadowd.core.values import (
@@ -30,6 +31,7 @@ from shadowd.core.values import (
     ClaimKey,
     ClaimReason,
     ExitKind,
+    Host,
     Instant,
     LockKind,
     NoticeKind,
@@ -55,7 +57,9 @@ class Duty(Enum):
 class Guard:
     """Look after the master of one epoch. In duty DONE there is an outcome, or a launch to ``resume``."""
 
-    def __init__(self, timing: Timing, reign: Reign, policy: Policy, *, now: Instant) -> None:
+    def __init__(
+        self, timing: Timing, reign: Reign, policy: Policy, *, now: Instant, names: set[Host] | None = None
+    ) -> None:
         self.duty = Duty.GUARD
         self.lease = reign.lease
         self.ended: Ending | None = None
@@ -68,7 +72,7 @@ class Guard:
         self._confirmed = reign.confirmed
         self._planned = reign.planned
         self._upkeep = Upkeep(
-            reign.epoch, reign.nonce, policy.host, has_scheduler=policy.has_scheduler, now=now
+            reign.epoch, reign.nonce, policy.host, has_scheduler=policy.has_scheduler, now=now, names=names
         )
         self._beating = Beating(reign.epoch, timing, policy, now=now)
         self._heeds_marks = policy.beats
@@ -95,6 +99,11 @@ class Guard:
     def outcome(self) -> NoticeKind | None:
         """How it ended, once nothing of the epoch is left."""
         return None if self.ended is None else self.ended.outcome
+
+    @property
+    def complaints(self) -> tuple[Refusal, ...]:
+        """What it cannot put right."""
+        return self._upkeep.complaints
 
     def begin(self, now: Instant) -> tuple[Action, ...]:
         """Keep the lease on this host, and look; or go on with a planned end that an earlier daemon began."""

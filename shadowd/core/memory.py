@@ -27,10 +27,12 @@ _DEATHS = frozenset({NoticeKind.DIED, NoticeKind.STEPPED_DOWN})
 class Memory:
     """The past of one cell, as far as this host saw it."""
 
-    def __init__(self, silence: Silence, *, now: Instant) -> None:
+    def __init__(self, silence: Silence, host: Host, *, now: Instant) -> None:
         self.silence = silence
         self.proofs = Proofs()
         self.ledger = Ledger()
+        self.names = {host}
+        """This host's own, with those that it had before and that are proved to be its."""
         self.round: Observed | None = None
         """The last full round."""
         self.peak = Epoch(0)
@@ -142,9 +144,9 @@ class Memory:
         guarded = last.claim.host == host and last.claim.protection is not Protection.NONE
         return guarded and (last.open or not self._overtaken)
 
-    def suspected(self, active: Host | Unknown, own: Host) -> tuple[Host, ...]:
+    def suspected(self, active: Host | Unknown) -> tuple[Host, ...]:
         """Return the hosts of which only time says that they run no master, and no proof does (rule 7)."""
-        return self.proofs.suspected(self.ledger, active, own=own, overtaken=self._overtaken)
+        return self.proofs.suspected(self.ledger, active, own=self.names, overtaken=self._overtaken)
 
     def unsettled(self, *, own: Epoch | None, step_down: Seconds, now: Instant) -> tuple[Account, ...]:
         """Return who might still run a master (rules 5 and 7)."""

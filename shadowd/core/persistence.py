@@ -5,6 +5,7 @@ and the host gives up its claim to go first: the death notice then lets any elig
 restart is a new claim (PROTOCOL rule 8).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shadowd.core.events import Observed
@@ -26,7 +27,7 @@ class Revival:
         """Look again in a moment."""
         return Revival(self.claim, Instant(now + _AGAIN))
 
-    def may(self, seen: Observed, ledger: Ledger, host: Host) -> bool:
+    def may(self, seen: Observed, ledger: Ledger, names: Collection[Host]) -> bool:
         """Tell whether nothing in this round speaks against a start here."""
         record = ledger.get(self.claim.epoch)
         ours = (
@@ -36,7 +37,7 @@ class Revival:
             and ledger.superseder(self.claim.epoch) is None
         )
         free = isinstance(seen.lock, Unknown) or seen.lock.kind is not LockKind.FOREIGN
-        named = isinstance(seen.active, Unknown) or seen.active == host
+        named = isinstance(seen.active, Unknown) or seen.active in names
         fit = not (seen.fitness.lacks or ledger.doubts)
         return ours and free and named and fit and seen.pause is None and seen.resident is None
 

@@ -11,6 +11,9 @@ class Policy:
 
     host: Host
     machine_id: str
+    boot_id: str
+    named: bool = False
+    """The name comes from the configuration: one machine may play several hosts, so its ids tell no name."""
     observer: bool = False
     unknown_beat_counts: bool = False
     death_skips_timers: bool = True

@@ -9,6 +9,8 @@ nothing while a higher claim lies there, however long it was frozen and whatever
 Refuses to decide what follows from a missing proof; ``shadowd.core.fencing`` does.
 """
 
+from collections.abc import Collection
+
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import Claim, Epoch, FenceAttempt, FenceOutcome, Host, Unknown
 
@@ -52,7 +54,7 @@ class Proofs:
         return host in self._last and self._last[host].outcome is not FenceOutcome.DEAD
 
     def suspected(
-        self, ledger: Ledger, active: Host | Unknown, *, own: Host, overtaken: bool
+        self, ledger: Ledger, active: Host | Unknown, *, own: Collection[Host], overtaken: bool
     ) -> tuple[Host, ...]:
         """Return the hosts that may run a master for all that is proved, the last confirmed one first.
 
@@ -70,7 +72,7 @@ class Proofs:
             closed = active in newest and not newest[active].open
             if overtaken or not closed:
                 hosts.append(active)
-        return tuple(host for host in dict.fromkeys(hosts) if host != own)
+        return tuple(host for host in dict.fromkeys(hosts) if host not in own)
 
     def _proved(self, host: Host, epoch: Epoch) -> bool:
         last = self._last.get(host)

@@ -74,6 +74,7 @@ class Reason(Enum):
     CANNOT_RUN = ("cannot_run", "this host could not run the master")
     NOT_SHARED = ("not_shared", "a directory that the master needs is another one on this host")
     NOT_A_SHADOW = ("not_a_shadow", "this host is not in shadow_masters")
+    DUPLICATE_HOST = ("duplicate_host", "another machine serves the cell under this host's name")
     SHADOWS_UNKNOWN = ("shadows_unknown", "shadow_masters cannot be read")
     PAUSED = ("paused", "failover is paused")
     PAUSE_UNKNOWN = ("pause_unknown", "the pause file cannot be read")
@@ -106,6 +107,7 @@ class Reason(Enum):
         "named_otherwise",
         "act_qmaster named this host by another name, and was written again",
     )
+    NAME_UNWRITTEN = ("name_unwritten", "act_qmaster names another host, and cannot be written")
     INTRUDER = ("intruder", "a second master was started on this host, and is stopped")
     UNKILLABLE = ("unkillable", "processes of the old master do not die")
     SCHEDULER_ENDED = ("scheduler_ended", "the scheduler ended alone and is started anew")

@@ -15,11 +15,14 @@ from shadowd.core.answers import ANSWERS
 from shadowd.core.bid import Bid
 from shadowd.core.bids import Bids
 from shadowd.core.course import Course
+from shadowd.core.duplicate import Duplicates
 from shadowd.core.events import (
     Event,
+    Identified,
     Inspected,
     Listed,
     LockCleared,
+    Namesake,
     NoticeAnswered,
     Observed,
     Probed,
@@ -34,7 +37,7 @@ from shadowd.core.persistence import Persistence, Revival
 from shadowd.core.phases import Phase
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
-from shadowd.core.silence import Silence
+from shadowd.core.silence import Change, Silence
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.timing import Timing
 from shadowd.core.values import NEVER, Claim, ClaimReason, Epoch, Instant, KeptLease, NoticeKind, Unknown
@@ -43,7 +46,7 @@ from shadowd.core.watch import Watch
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
 """Endings that are nobody's fault: no back-off, the next bid may come as soon as the rules allow."""
 
-_Answer = Observed | Probed | Listed | Inspected | NoticeAnswered | LockCleared
+_Answer = Observed | Probed | Identified | Listed | Inspected | NoticeAnswered | LockCleared
 """What the shadow itself asks for; the rest belongs to a bid."""
 
 
@@ -55,9 +58,10 @@ class Shadow:
     ) -> None:
         silence = Silence(timing.check_interval, unknown_counts=policy.unknown_beat_counts)
         self.course = Course(now)
-        self.memory = Memory(silence, now=now)
-        self.own = OwnEpochs(policy.host, policy.machine_id)
-        self.watch = Watch(timing, policy, self.memory, self.course, lambda: self.own.owes)
+        self.memory = Memory(silence, policy.host, now=now)
+        self.duplicates = Duplicates(timing.check_interval)
+        self.own = OwnEpochs(policy, timing, self.memory, self.duplicates, now)
+        self.watch = Watch(timing, policy, self.memory, self.course, self.own)
         self.bid: Bid | None = None
         self.adoption: Adoption | None = None
         self.reign: Reign | None = None
@@ -68,7 +72,7 @@ class Shadow:
         self._bids = Bids(policy, timing, self.memory)
         self._persistence = Persistence(policy.restart_limit, policy.restart_window)
         self._revival: Revival | None = None
-        self._adoptions = Adoptions(policy, timing, self.memory, now)
+        self._adoptions = Adoptions(policy, timing, self.memory, self.duplicates, now)
         self._awaiting: type[Event] | None = None
 
     def deadline(self) -> Instant:
@@ -105,9 +109,9 @@ class Shadow:
         """Take one event and return what to do about it."""
         if isinstance(event, TakeoverAsked):
             return self._asked(event, now)
-        if isinstance(event, Woken):
+        if isinstance(event, Namesake | Woken):
             self.watch.soon(now)
-            return self.tick(now)
+            return (*self.duplicates.heard(event, now), *self.tick(now))
         if self.bid is not None:
             if isinstance(event, Observed):
                 self.memory.absorb(event)
@@ -169,8 +173,9 @@ class Shadow:
             case Observed():
                 return self._observed(event, now)
             case Probed() if self.own.asking:
-                self.own.probed(event, now)
+                said = self.own.probed(event, now)
                 self.watch.at_once(now)
+                return (*said, *self.tick(now))
             case Probed():
                 return self._arm(self.watch.probed(event, now), now)
             case Listed():
@@ -180,8 +185,8 @@ class Shadow:
                 if alive is not None:
                     return self._found(alive, now)
                 self.watch.at_once(now)
-            case NoticeAnswered() | LockCleared():
-                self.own.paid(event, now)
+            case Identified() | NoticeAnswered() | LockCleared():
+                self.own.heard(event, now)
                 self.watch.at_once(now)
             case _:
                 assert_never(event)
@@ -192,9 +197,10 @@ class Shadow:
         if self._revival is not None:
             return self._revive(self._revival, seen, now)
         if not isinstance(seen.ledger, Unknown):
-            self.own.find(seen.ledger, seen.lock, now, resident=seen.resident is not None)
-        idle = self.course.state in {State.STANDBY, State.STALE} and not self.own.busy
-        self.adoption = self._adoptions.of(seen, now) if idle else None
+            self.own.find(seen, seen.ledger, now, moved=change is Change.MOVED)
+            idle = self.course.state in {State.STANDBY, State.STALE}
+            if idle and seen.resident is not None and self.own.adopts(seen.ledger, now):
+                self.adoption = self._adoptions.of(seen, now)
         if self.adoption is not None:
             said = self.course.go(Reason.ADOPTING, now, detail=self.adoption.detail)
             return (*said, *self.adoption.begin(now))
@@ -208,7 +214,7 @@ class Shadow:
             self._revival = revival.later(now)
             return ()
         self._revival = None
-        if not revival.may(seen, seen.ledger, self._policy.host):
+        if not revival.may(seen, seen.ledger, self.memory.names):
             self.own.owe(revival.claim, NoticeKind.DIED, now)
             return self._arm((), now)
         self.bid = self._bids.make(Epoch(self.memory.peak + 1), now, predecessor=revival.claim)

@@ -81,6 +81,8 @@ class Snapshot:
     """Completion of the last round of reads."""
     attempts: int
     """Failed attempts in a row."""
+    complaints: tuple[Refusal, ...] = ()
+    """What the guard here cannot put right."""
     fence: FencePolicy = FencePolicy.NONE
     fenced: tuple[FenceAttempt, ...] = ()
     """The last attempt on each host since it mattered."""

@@ -40,6 +40,7 @@ REFUSALS = (
     Reason.NOT_A_SHADOW,
     Reason.CANNOT_RUN,
     Reason.NOT_SHARED,
+    Reason.DUPLICATE_HOST,
     Reason.ACTIVE_UNKNOWN,
     Reason.LISTENS,
     Reason.ACTIVE_UNASKED,

@@ -30,6 +30,7 @@ from shadowd.core.events import (
 )
 from shadowd.core.ledger import EpochRecord, Ledger
 from shadowd.core.reasons import Reason
+from shadowd.core.snapshot import Refusal
 from shadowd.core.values import (
     Claim,
     ClaimReason,
@@ -55,13 +56,25 @@ _LONGEST = Seconds(60)
 class Upkeep:
     """The upkeep of one reign."""
 
-    def __init__(self, epoch: Epoch, nonce: str, host: Host, *, has_scheduler: bool, now: Instant) -> None:
+    def __init__(
+        self,
+        epoch: Epoch,
+        nonce: str,
+        host: Host,
+        *,
+        has_scheduler: bool,
+        now: Instant,
+        names: set[Host] | None = None,
+    ) -> None:
+        """``names``: all that are proved to be this host's; the name in our own claim is one more."""
         self.verdict: Reason | None = None
         """Why the reign must end, if it must."""
         self.detail = ""
         self._epoch = epoch
         self._nonce = nonce
-        self._host = host
+        self._names = {host} if names is None else names
+        self._called = host
+        """The name of this host that act_qmaster had last: the master may end when it has another one."""
         self._has_scheduler = has_scheduler
         self._claim: Claim | None = None
         """Ours, as it was listed: what is linked again if the directory loses it."""
@@ -72,6 +85,8 @@ class Upkeep:
         """What the host said whose name is replaced by ours."""
         self._aliases: set[Host] = set()
         """Other names of this host that were found in act_qmaster and told."""
+        self._unwritten = ""
+        """Why our name could not be written over that."""
         self._scheduler_at = now
         self._attempts = 0
         self._scheduled = False
@@ -79,6 +94,11 @@ class Upkeep:
         self._unlocked = False
         """The last round showed that our server holds no lock, although it must."""
         self._awaiting: set[type[Event]] = set()
+
+    @property
+    def complaints(self) -> tuple[Refusal, ...]:
+        """What is wrong and could not be put right."""
+        return (Refusal(Reason.NAME_UNWRITTEN, self._unwritten),) if self._unwritten else ()
 
     def round(self, seen: Observed, ledger: Ledger) -> tuple[Action, ...]:
         """Put right what one round shows."""
@@ -113,8 +133,8 @@ class Upkeep:
                 return self._restored(event)
             case Probed():
                 return self._probed(event)
-            case MasterNamed() if event.problem is None:
-                return self._wrote()
+            case MasterNamed():
+                return self._wrote(event.problem)
             case Launched() if event.problem is not None and self._attempts == 1:
                 detail = f"{event.problem.subject}: {event.problem.detail}"
                 return (Say("scheduler.failed", Reason.SCHEDULER_FAILED, Level.ALARM, self._epoch, detail),)
@@ -146,6 +166,9 @@ class Upkeep:
 
     def _adopted(self, claim: Claim) -> None:
         """Remember our claim; an adopted master came with whatever scheduler it has."""
+        if self._claim is None:
+            self._names.add(claim.host)
+            self._called = claim.host
         self._claim = claim
         if claim.reason is ClaimReason.ADOPTED:
             self._has_scheduler = False
@@ -177,8 +200,11 @@ class Upkeep:
     def _name(self, seen: Observed) -> tuple[Action, ...]:
         """Ask the host that act_qmaster names instead of us, once it was read twice."""
         active = seen.active
-        if isinstance(active, Unknown) or active == self._host:
+        if isinstance(active, Unknown):
             self._named = None
+            return ()
+        if active in self._names:
+            self._named, self._unwritten, self._called = None, "", active
             return ()
         if active != self._named:
             self._named = active
@@ -194,10 +220,17 @@ class Upkeep:
             self.verdict, self.detail = Reason.ACTIVE_CHANGED, f"a master answers at {event.host}"
             return ()
         self._replaced = event
-        return self._ask(NameMaster(self._host), MasterNamed)
+        return self._ask(NameMaster(self._called), MasterNamed)
 
-    def _wrote(self) -> tuple[Action, ...]:
-        """Tell which name was replaced; another name of this host once, whoever goes on writing it."""
+    def _wrote(self, problem: Unknown | None) -> tuple[Action, ...]:
+        """Tell which name was replaced; another name of this host once, whoever goes on writing it.
+
+        Or tell why it was not replaced: once, for it is tried again for ever.
+        """
+        told, self._unwritten = self._unwritten, _shown(problem)
+        if problem is not None:
+            line = Say("master.unnamed", Reason.NAME_UNWRITTEN, Level.ALARM, self._epoch, self._unwritten)
+            return () if told == self._unwritten else (line,)
         old, self._replaced = self._replaced, None
         if old is None or old.host in self._aliases:
             return ()
@@ -213,6 +246,10 @@ class Upkeep:
             return ()
         self._awaiting.add(answer)
         return (action,)
+
+
+def _shown(problem: Unknown | None) -> str:
+    return "" if problem is None else f"{problem.subject}: {problem.detail or problem.problem.value}"
 
 
 def _missing(claim: Claim | Unknown) -> bool:

@@ -5,7 +5,6 @@ One request is under way at a time; everything else is a matter of dates. Rounds
 not up to a check later. What speaks against a bid is ``eligibility``'s part.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from shadowd.core.accounts import Account
@@ -15,6 +14,7 @@ from shadowd.core.course import Course
 from shadowd.core.eligibility import Circumstances, refusals, unproved
 from shadowd.core.events import Listed, Observed, Probed
 from shadowd.core.memory import Memory
+from shadowd.core.own import OwnEpochs
 from shadowd.core.policy import Policy
 from shadowd.core.reasons import Reason
 from shadowd.core.silence import Change
@@ -52,7 +52,7 @@ class Watch:
     """The states STANDBY, STALE and VERIFYING. ``cleared`` is set when a bid may begin."""
 
     def __init__(
-        self, timing: Timing, policy: Policy, memory: Memory, course: Course, owes: Callable[[], bool]
+        self, timing: Timing, policy: Policy, memory: Memory, course: Course, own: OwnEpochs
     ) -> None:
         self.refusals: tuple[Refusal, ...] = (Refusal(Reason.LOOKING),)
         self.back_off = BackOff(timing, course.since)
@@ -61,7 +61,7 @@ class Watch:
         self._policy = policy
         self._memory = memory
         self._course = course
-        self._owes = owes
+        self._own = own
         self._next_check = course.since
         self._next_list = course.since
         self._last_check = Instant(course.since - _EARLY)
@@ -219,7 +219,7 @@ class Watch:
         """Return the epoch whose guard on another host could step down."""
         last = self._memory.ledger.last_confirmed
         claim = None if last is None or not last.open else last.claim
-        if not isinstance(claim, Claim) or claim.host == self._policy.host:
+        if not isinstance(claim, Claim) or claim.host in self._memory.names:
             return None
         return None if claim.protection is Protection.NONE else claim.epoch
 
@@ -239,7 +239,8 @@ class Watch:
             accounts=self._accounts(now),
             unproved=self._unproved if now < self.back_off.retry_at else None,
             retry_at=self.back_off.until,
-            owes_outcome=self._owes(),
+            owes_outcome=self._own.owes,
+            duplicate=self._own.duplicates.refusal(now),
             asked=self._asked is not None,
             moving=self.moving,
             guarded=self._guarded() is not None,

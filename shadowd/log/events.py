@@ -55,6 +55,16 @@ EVENTS: dict[str, EventName] = {
         ("master.not_adopted", _WARNING, "The running master could not be taken into care."),
         ("master.intruder", _ALARM, "A second master was started on this host; it is stopped."),
         (
+            "master.unnamed",
+            _ALARM,
+            "act_qmaster names another host and cannot be written; it is tried again.",
+        ),
+        (
+            "host.duplicate",
+            _ALARM,
+            "Another machine serves the cell under this host's name; nobody bids here.",
+        ),
+        (
             "master.named",
             _WARNING,
             "act_qmaster named another host, or this one otherwise; it was put right.",

@@ -15,6 +15,7 @@ from shadowd.core.actions import (
     ClearLock,
     ClearMark,
     Fence,
+    Identify,
     Inspect,
     Launch,
     LaunchScheduler,
@@ -37,6 +38,7 @@ from shadowd.core.events import (
     Event,
     Fenced,
     HealthAnswered,
+    Identified,
     Inspected,
     Launched,
     Listed,
@@ -49,7 +51,7 @@ from shadowd.core.events import (
     StrayStopped,
 )
 from shadowd.core.fitness import Fitness
-from shadowd.core.values import BeatReading, Claim, ClaimKey, Epoch, Problem, Unknown
+from shadowd.core.values import BeatReading, Claim, ClaimKey, Epoch, Host, Problem, Unknown
 from shadowd.ports import (
     Beater,
     CellFiles,
@@ -60,6 +62,7 @@ from shadowd.ports import (
     Identity,
     Launcher,
     MasterProbe,
+    NameService,
 )
 from shadowd.runtime.requests import OnPair, Request, unanswered
 
@@ -85,7 +88,7 @@ class Lane(Enum):
 def lane_of(action: Request) -> Lane:
     """Return the lane that this action may block."""
     match action:
-        case Probe():
+        case Probe() | Identify():
             return Lane.NETWORK
         case Fence():
             return Lane.FENCE
@@ -122,6 +125,15 @@ class NothingNeeded:
         return Fitness()
 
 
+class NamesUntold:
+    """The port ``NameService`` of a host whose names nobody looks up."""
+
+    def is_here(self, host: Host) -> bool | None:
+        """Know nothing of any name."""
+        del host
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The world of one cell."""
@@ -135,6 +147,7 @@ class Ports:
     fencer: Fencer
     beater: Beater = field(default_factory=BeatsByItself)
     host: HostCheck = field(default_factory=NothingNeeded)
+    names: NameService = field(default_factory=NamesUntold)
 
 
 class Executor:
@@ -171,6 +184,8 @@ class Executor:
                 return MasterNamed(ports.files.name_master(host))
             case RestoreClaim(claim):
                 return ClaimAnswered(claim.epoch, claim.nonce, ports.claims.claim(claim))
+            case Identify(host):
+                return Identified(host, ports.names.is_here(host))
             case Probe() | Fence() | WriteBeat() | AskHealth():
                 return self._deal_with_life(action)
             case _:

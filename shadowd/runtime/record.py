@@ -4,6 +4,7 @@ Here this host's instants become wall-clock times, for people only; no decision 
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import FenceAttempt, Instant, Lock, Pause, Unknown
 
 FORMAT = 1
+_BOOT_ID = re.compile(rb'"boot_id": ?"([0-9A-Za-z-]{1,64})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ def encode(
         "text": snapshot.reason.text,
         "since": at(snapshot.since),
         "refusals": [_refusal(item, at(item.until)) for item in snapshot.refusals],
+        "complaints": [_refusal(item, at(item.until)) for item in snapshot.complaints],
         "timer": {"name": snapshot.timer.value, "due": at(snapshot.due)},
         "silence": round(snapshot.silence, 3),
         "beat": None if isinstance(beat, Unknown) else beat,
@@ -99,6 +102,12 @@ def _problem(value: object) -> str | None:
         return None
     detail = f" ({value.detail})" if value.detail else ""
     return f"{value.subject}: {value.problem.value}{detail}"
+
+
+def boot_of(record: bytes) -> str | None:
+    """Return in which boot a record was written; None where it does not tell."""
+    found = _BOOT_ID.search(record)
+    return None if found is None else found[1].decode("ascii")
 
 
 def _refusal(item: Refusal, until: float | None) -> dict[str, Any]:

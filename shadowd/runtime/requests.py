@@ -12,6 +12,7 @@ from shadowd.core.actions import (
     ClearLock,
     ClearMark,
     Fence,
+    Identify,
     Inspect,
     Launch,
     LaunchScheduler,
@@ -34,6 +35,7 @@ from shadowd.core.events import (
     Event,
     Fenced,
     HealthAnswered,
+    Identified,
     Inspected,
     Launched,
     Listed,
@@ -67,7 +69,7 @@ _InDirectory = (
 _Vital = WriteBeat | AskHealth
 """What a guard does for a master that writes no heartbeat."""
 
-Request = Observe | Probe | Fence | _Vital | _InDirectory | OnPair
+Request = Observe | Probe | Identify | Fence | _Vital | _InDirectory | OnPair
 """Every action that has an answer: all but ``Say`` and ``KeepLease``."""
 
 
@@ -80,6 +82,8 @@ def unanswered(action: Request, why: str, now: Instant) -> Event:
             return Observed(now, unknown, unknown, beat, unknown, unknown, unknown, None, now)
         case Probe(host):
             return Probed(host, ProbeOutcome.UNRESOLVABLE, why)
+        case Identify(host):
+            return Identified(host, None)
         case Fence(epoch, host):
             return Fenced(epoch, host, FenceOutcome.FAILED, why)
         case WriteBeat(epoch):

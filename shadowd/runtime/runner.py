@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from shadowd.core.actions import Action, KeepLease, Level, Say
 from shadowd.core.cell import Cell
-from shadowd.core.events import Event, LeaseKept, Observed
+from shadowd.core.events import Event, LeaseKept, Namesake, Observed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Snapshot
 from shadowd.core.values import NEVER, Instant, Seconds
@@ -243,7 +243,7 @@ class Runner:
         essence = (
             snapshot.state,
             snapshot.reason,
-            tuple((item.reason, item.detail) for item in snapshot.refusals),
+            tuple((item.reason, item.detail) for item in (*snapshot.refusals, *snapshot.complaints)),
             snapshot.epoch,
             snapshot.master,
             snapshot.active,
@@ -260,23 +260,24 @@ class Runner:
             self._post(Lane.STATE, write_local)
             write_local = _nothing
 
-        def write_both() -> None:
+        def write_both() -> Job | None:
             write_local()
-            self._outlet.write_shared(record)
+            boot = self._outlet.write_shared(record)
+            return None if boot is None else lambda: self.feed(Namesake(boot))
 
         if shared is None:
             self._post(Lane.RECORDS, write_both)
 
-    def _post(self, lane: Lane, job: Job) -> None:
-        """Send a job that nobody waits for."""
+    def _post(self, lane: Lane, job: Callable[[], Job | None]) -> None:
+        """Send a job that nobody waits for; what it returns is done on the decision thread."""
 
         def run() -> Job:
             try:
-                job()
+                after = job()
             except Exception as error:  # noqa: BLE001 - else the lane would wait for its end for ever
                 detail = f"{type(error).__name__}: {error}"
                 return lambda: self._complain(detail)
-            return self._look_at_lanes
+            return after or self._look_at_lanes
 
         self._lanes.send(lane, run, droppable=True)
 

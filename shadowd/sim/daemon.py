@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from shadowd.core.actions import Action, KeepLease, MakeClaim, Probe, Say, WriteNotice
+from shadowd.core.actions import Action, KeepLease, MakeClaim, Observe, Probe, Say, WriteNotice
 from shadowd.core.cell import Cell
 from shadowd.core.events import Event, LeaseKept
 from shadowd.core.snapshot import Snapshot
@@ -216,6 +216,11 @@ class Crew:
             self._begin(lane, waiting.popleft())
         else:
             del self._lanes[lane]
+        namesake = (
+            self._host.publish(self._host.timing.check_interval) if isinstance(action, Observe) else None
+        )
+        if namesake is not None:
+            self.feed(namesake)
         if isinstance(action, MakeClaim | WriteNotice):
             self._host.hint(self._seat.cell)
         self.feed(event)

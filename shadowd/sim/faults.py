@@ -24,7 +24,7 @@ class Faults(HostFaults, DiskFaults, People):
         host = self._target(strike)
         act: Callable[[SimHost, Strike], Repair | None] = getattr(self, f"_{strike.kind.value}")
         repair = act(host, strike)
-        struck = None if strike.kind in OF_THE_CELL else host.name
+        struck = None if strike.kind in OF_THE_CELL else host.machine
         self._note(strike.kind, struck, strike.lasts if repair is not None else 0.0)
         if repair is not None:
             self._later(strike.lasts, repair)

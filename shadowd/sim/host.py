@@ -15,13 +15,13 @@ from shadowd.core.timing import Timing
 from shadowd.core.values import Epoch, FenceOutcome, Host, Instant, ProbeOutcome, Seconds
 from shadowd.runtime.executor import Ports
 from shadowd.runtime.loop import Loop
-from shadowd.sim.bench import Bench
 from shadowd.sim.clock import Moment, Timeline
 from shadowd.sim.daemon import Daemon
 from shadowd.sim.disk import HANGS, Disk
 from shadowd.sim.enforcer import Enforcer
 from shadowd.sim.machines import Maker, Name
 from shadowd.sim.master import Master
+from shadowd.sim.named import Named
 from shadowd.sim.network import Network
 from shadowd.sim.seat import Seat
 
@@ -29,7 +29,7 @@ _TICK = Seconds(1e-6)
 """The shortest sleep: rounding must not let a date come that is not there yet, for ever."""
 
 
-class SimHost(Bench):
+class SimHost(Named):
     """A host of the simulated world; it is the ``Clock`` and the ``Waker`` of its daemon."""
 
     def __init__(
@@ -44,20 +44,19 @@ class SimHost(Bench):
         make: Maker,
         runtime: "Callable[[SimHost], Daemon]",
         stir: Callable[[], None],
+        clone_of: Named | None = None,
     ) -> None:
-        super().__init__(name, timeline, stir)
+        super().__init__(name, timeline, stir, network, clone_of)
         self.timing = timing
         self.up = True
         self.cut = False
         self.stranger: ProbeOutcome | None = None
         """What a user without rights makes whoever asks hear, who listens on the ports that no master has."""
-        self.boots = 1
         self.daemon: Daemon | None = None
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""
         self.enforcer = Enforcer(self)
         self.seats = {disk.cell: Seat(self, disk) for disk in disks}
-        self._network = network
         self._trace = trace
         self._make = make
         self._runtime = runtime
@@ -65,6 +64,19 @@ class SimHost(Bench):
         self._starts_then = False
         self._pids = 0
         self._nonces = 0
+
+    @property
+    def works(self) -> bool:
+        """True while its daemon works and sees the cell."""
+        sees = all(seat.view.sound for seat in self.seats.values())
+        return self.up and not self.cut and not self.still and self.daemon is not None and sees
+
+    def rename(self, name: Host) -> None:
+        """Give it another name, and restart its daemon if it runs; the old one still leads here."""
+        self.earlier |= {self.name}
+        self.name = name
+        if self.daemon is not None:
+            self.start_daemon()
 
     # --- Waker -------------------------------------------------------------------------------------
 
@@ -161,8 +173,8 @@ class SimHost(Bench):
         name = Name(
             cell=seat.cell,
             host=self.name,
-            machine_id=f"machine-{self.name}",
-            boot_id=f"{self.name}-boot-{self.boots}",
+            machine_id=self.machine_id,
+            boot_id=self.boot_id,
             pid=self.life,
             start_token=str(self.life),
             nonce=lambda: self.remember(self._make_nonce),
@@ -176,6 +188,7 @@ class SimHost(Bench):
             identity=name,
             fencer=seat,
             host=seat,
+            names=self,
         )
 
     def others(self) -> "tuple[SimHost, ...]":
@@ -184,7 +197,7 @@ class SimHost(Bench):
 
     def maker(self, seat: Seat) -> Callable[[Instant], Cell]:
         """Return what makes the machines of one cell."""
-        policy = Policy(host=self.name, machine_id=f"machine-{self.name}")
+        policy = Policy(host=self.name, machine_id=self.machine_id, boot_id=self.boot_id)
         return lambda now: self._make(seat.cell, self.timing, policy, now, seat.kept)
 
     def feed_watchdog(self) -> None:
@@ -208,6 +221,7 @@ class SimHost(Bench):
                 process.kill()
             seat.processes = ()
             seat.kept = None
+            seat.published = False
 
     def freeze(self) -> None:
         """Stop the host whole: daemon, masters, everything."""
@@ -277,7 +291,7 @@ class SimHost(Bench):
 
     def _make_nonce(self) -> str:
         self._nonces += 1
-        return f"{self.name}-{self._nonces}"
+        return f"{self.machine}-{self._nonces}"
 
     def trace(self, cell: str, line: Say) -> None:
         """Hand a line to the world."""

@@ -75,7 +75,7 @@ class HostFaults(Repairs):
         masters = self._world.masters()
         first = self._world.hosts[masters[0].where] if masters else None
         if first is not None:
-            self._note(strike.kind, first.name, strike.lasts)
+            self._note(strike.kind, first.machine, strike.lasts)
             (first.crash, masters[0].kill, first.unplug, first.freeze)[int(strike.dice * 4)]()
         random = Random(strike.dice)  # noqa: S311 - its own, so that every protocol meets the same
         blow = random.choice((SimHost.crash, SimHost.kill_daemon, SimHost.freeze, SimHost.unplug))
@@ -95,7 +95,7 @@ class HostFaults(Repairs):
                 if left == 0:
                     disarm()
                     lasts = random.uniform(0.01, 900.0)
-                    self._note(strike.kind, each.name, lasts)
+                    self._note(strike.kind, each.machine, lasts)
                     self._later(lasts, partial(self._bring_back, each))
                     blow(each)
 

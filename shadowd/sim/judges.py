@@ -90,7 +90,9 @@ class TrueOutcomes(Judge):
                     if false:
                         self._known.add(process)
                         names = ", ".join(sorted(kind.value for kind in false))
-                        self._convict(Promise.DEATH, f"epoch {process.epoch} lives on {host.name}: {names}")
+                        self._convict(
+                            Promise.DEATH, f"epoch {process.epoch} lives on {host.machine}: {names}"
+                        )
 
     def _confirm(self, claim: Claim) -> None:
         processes = self._world.hosts[claim.host].seats[self._world.disk.cell].processes
@@ -195,12 +197,17 @@ class Causes(Judge):
     def __init__(self, world: World, faults: Faults) -> None:
         super().__init__(world, faults)
         for host in world.hosts.values():
-            host.seats[world.disk.cell].on_stop = self._stopping(host)
+            self.watch(host)
+        world.arrived = self.watch
+
+    def watch(self, host: SimHost) -> None:
+        """Look after what the daemon of a machine stops."""
+        host.seats[self._world.disk.cell].on_stop = self._stopping(host)
 
     def _stopping(self, host: SimHost) -> Callable[[Master], None]:
         def judge(master: Master) -> None:
             if master.serving and master.able and not master.ending and not self._cause(host):
-                self._convict(Promise.CAUSE, f"epoch {master.epoch} on {host.name}")
+                self._convict(Promise.CAUSE, f"epoch {master.epoch} on {host.machine}")
 
         return judge
 
@@ -219,7 +226,7 @@ class Causes(Judge):
             Kind.TOUCH_LOCK,
         }
         return any(
-            trouble.end >= recent and (trouble.host == host.name or trouble.kind in of_people)
+            trouble.end >= recent and (trouble.host == host.machine or trouble.kind in of_people)
             for trouble in self._faults.troubles
         )
 

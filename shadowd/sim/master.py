@@ -41,7 +41,6 @@ class Program(Enum):
 class Home(Protocol):
     """What a master needs of its host."""
 
-    host: Host
     disk: Disk
     view: View
     timeline: Timeline
@@ -49,6 +48,20 @@ class Home(Protocol):
     program: Program
     slow: Seconds
     """How much longer a start takes."""
+
+    @property
+    def host(self) -> Host:
+        """The name that the host has now."""
+        ...
+
+    @property
+    def machine(self) -> Host:
+        """The machine, whatever it is called."""
+        ...
+
+    def is_here(self, host: Host) -> bool:
+        """Tell whether a name is one of this host."""
+        ...
 
     def probe(self, host: Host) -> ProbeOutcome:
         """Ask a host whether its master answers."""
@@ -141,6 +154,8 @@ class Master(Process):
         self.ending = False
         """It was told to end in an orderly way."""
         self.began = home.timeline.now
+        self.called = home.host
+        """By which name it knows its host, whatever that is called later."""
         self._parked: list[Callable[[], None]] = []
         self._binds = 0
         if home.program is Program.EXITS:
@@ -150,8 +165,8 @@ class Master(Process):
 
     @property
     def where(self) -> Host:
-        """The host it runs on."""
-        return self._home.host
+        """The machine it runs on."""
+        return self._home.machine
 
     def answers(self) -> ProbeOutcome:
         """Return what a client of this process hears."""
@@ -198,7 +213,7 @@ class Master(Process):
             return
         self.bound = True
         active = self._home.disk.active
-        if active == self.where or not isinstance(active, str):
+        if not isinstance(active, str) or self._home.is_here(active):
             self._start()
             return
         match self._home.probe(active):
@@ -223,7 +238,7 @@ class Master(Process):
             self.end(1)
             return
         self._home.disk.remove_lock()
-        self._home.disk.active = self.where
+        self._home.disk.active = self.called
         self._then(_TO_READ_SPOOL, self._serve)
         self._then(self._home.beat_every, self._beat)
 
@@ -236,7 +251,7 @@ class Master(Process):
         if not self._home.view.broken:
             disk.advance_beat()
             looks = isinstance(disk.beat, int) and disk.beat % _LOOKS_EVERY == 0
-            if looks and disk.active != self.where:
+            if looks and disk.active != self.called:
                 self.end(_REPLACED)
                 return
         self._then(self._home.beat_every, self._beat)

@@ -13,6 +13,7 @@ from shadowd.sim.disk import Disk
 
 if TYPE_CHECKING:
     from shadowd.sim.host import SimHost
+    from shadowd.sim.named import Named
 
 
 class Network:
@@ -24,9 +25,28 @@ class Network:
         """Asked for each hint: datagrams may be lost."""
         self._disks = disks
 
+    def find(self, asking: "Named", name: Host) -> "Named | None":
+        """Return the machine that a name leads to on this one: each clone is that name to itself."""
+        own = name == asking.name or name in asking.earlier
+        return asking if own else self._named(name)
+
+    def _named(self, name: Host) -> "SimHost | None":
+        return next((host for host in self.hosts.values() if name in {host.name, *host.earlier}), None)
+
+    def namesake(self, asking: "Named") -> "SimHost | None":
+        """Return another machine of this name whose daemon works."""
+        return next(
+            (
+                host
+                for host in self.hosts.values()
+                if host is not asking and host.name == asking.name and host.works
+            ),
+            None,
+        )
+
     def probe(self, asking: "SimHost", cell: str, host: Host) -> ProbeOutcome:
         """Ask a host whether its master answers."""
-        asked = self.hosts.get(host)
+        asked = asking if asking.is_here(host) else self._named(host)
         if asked is None:
             return ProbeOutcome.UNRESOLVABLE
         deaf = asked.cut or asking.cut or not asked.up or asked.stopped is not None
@@ -34,7 +54,7 @@ class Network:
             return ProbeOutcome.SILENT
         outcomes = [master.answers() for master in asked.masters(cell)]
         if ProbeOutcome.ANSWERS in outcomes:
-            return ProbeOutcome.ANSWERS
+            return ProbeOutcome.HERE if asked is asking else ProbeOutcome.ANSWERS
         if ProbeOutcome.SILENT in outcomes:
             return ProbeOutcome.SILENT
         return asked.stranger or ProbeOutcome.REFUSES
@@ -48,7 +68,7 @@ class Network:
 
     def fence(self, asking: "SimHost", cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
         """Power a host off, as a fence agent that reaches every power switch does."""
-        target = self.hosts.get(host)
+        target = asking if asking.is_here(host) else self._named(host)
         later = any(
             claim.host == host for number, claim in self._disks[cell].claims.items() if number > epoch
         )

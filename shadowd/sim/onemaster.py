@@ -79,11 +79,11 @@ class OneMaster(Judge):
         for host in self._world.hosts.values():
             daemon_works = host.daemon is not None and not host.still
             away = not daemon_works and (host.stopped is not None or not host.enforcer.here)
-            if away and host.name not in self._unguarded:
-                self._unguarded[host.name] = self._world.now
-            elif not away and host.name in self._unguarded:
-                since = self._unguarded.pop(host.name)
-                self._absence[host.name] = self._world.now - since, self._world.now
+            if away and host.machine not in self._unguarded:
+                self._unguarded[host.machine] = self._world.now
+            elif not away and host.machine in self._unguarded:
+                since = self._unguarded.pop(host.machine)
+                self._absence[host.machine] = self._world.now - since, self._world.now
 
     def _excuse(self, able: list[Master]) -> tuple[Excuse | None, Moment]:
         """Return why this is excluded, and until when.
@@ -104,11 +104,11 @@ class OneMaster(Judge):
         stood = [each.end for each in self._faults.troubles if each.kind is Kind.STAND_CLOCK]
         if any(now < end + lease for end in stood):
             return Excuse.STOOD, Moment(max(stood) + lease)
-        away = self._unguarded.get(host.name)
+        away = self._unguarded.get(host.machine)
         if away is not None:
             # Its return is a change that is looked at.
             return (Excuse.UNGUARDED, _FOR_EVER) if now - away > lease else (None, now)
-        lasted, ended = self._absence.get(host.name, (0.0, Moment(-1e9)))
+        lasted, ended = self._absence.get(host.machine, (0.0, Moment(-1e9)))
         if now - ended <= _LOOKS:
             return Excuse.THAWED, Moment(ended + _LOOKS)
         longest = host.timing.step_down_timeout + _LOOKS

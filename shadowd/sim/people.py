@@ -99,6 +99,23 @@ class People(Repairs):
         if host.up and not host.still:
             self._seat(host).start_master()
 
+    def _rename(self, host: SimHost, strike: Strike) -> None:
+        """Give a host another name, and put that into the list of shadows."""
+        old, new = host.name, Host(f"{host.machine}-{int(strike.dice * 1e6)}")
+        disk = self._world.disk
+        if any(other is not host and other.name == old for other in self._world.hosts.values()):
+            return  # a clone is about: nobody who knows of it renames a host now
+        if isinstance(disk.shadows, tuple):
+            disk.shadows = tuple(new if shadow == old else shadow for shadow in disk.shadows)
+        host.rename(new)
+
+    def _clone(self, host: SimHost, _strike: Strike) -> Repair | None:
+        """Boot a copy of a host, which somebody notices later and switches off."""
+        if any(other is not host and other.name == host.name for other in self._world.hosts.values()):
+            return None
+        clone = self._world.clone(host)
+        return lambda: self._world.remove(clone)
+
     def _empty(self, _host: SimHost, _strike: Strike) -> None:
         self._world.disk.put_back(0)
 

@@ -21,7 +21,6 @@ class Processes(Gate):
 
     def __init__(self, home: "SimHost", disk: Disk) -> None:
         super().__init__(home, disk)
-        self.host = home.name
         self.timeline = home.timeline
         self.beat_every = home.timing.beat_interval
         self.processes: tuple[Process, ...] = ()
@@ -34,6 +33,20 @@ class Processes(Gate):
         """A directory of this host's own lies where the master's data should be."""
         self.on_stop: Callable[[Master], None] | None = None
         """Called before a live master is killed on the daemon's order."""
+
+    @property
+    def host(self) -> Host:
+        """The name that the host has now."""
+        return self._home.name
+
+    @property
+    def machine(self) -> Host:
+        """The machine, whatever it is called."""
+        return self._home.machine
+
+    def is_here(self, host: Host) -> bool:
+        """Tell whether a name is one of this host."""
+        return self._home.is_here(host) is True
 
     @property
     def stopped(self) -> bool:

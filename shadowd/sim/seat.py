@@ -25,6 +25,7 @@ from shadowd.core.values import (
     ServerLock,
     Unknown,
 )
+from shadowd.runtime.record import boot_of
 from shadowd.sim.disk import Disk, Op
 from shadowd.sim.master import Program
 from shadowd.sim.processes import Processes
@@ -42,6 +43,8 @@ class Seat(Processes):
         """The state file in the local runtime directory."""
         self.kept: KeptLease | None = None
         """The lease record there; gone with a boot."""
+        self.published = False
+        """This life of the daemon wrote its record: what another boot wrote since is another machine's."""
         self.lie: ProbeOutcome | None = None
         """What a probe says whatever is true."""
 
@@ -166,9 +169,17 @@ class Seat(Processes):
         """Keep the record on this host."""
         self.local = record
 
-    def write_shared(self, record: bytes) -> None:
-        """Keep the record in the shared directory."""
-        self._do(Op.PUBLISH, lambda: self.disk.published.update({self.host: record}))
+    def write_shared(self, record: bytes) -> str | None:
+        """Keep the record in the shared directory; tell of another machine that wrote it since."""
+
+        def publish() -> str | None:
+            before = self.disk.published.get(self.host, b"")
+            self.disk.published[self.host] = record
+            return boot_of(before)
+
+        found = self._do(Op.PUBLISH, publish)
+        known, self.published = self.published, self.published or not isinstance(found, Unknown)
+        return found if known and isinstance(found, str) and found != self._home.boot_id else None
 
     def keep_lease(self, kept: KeptLease | None) -> None:
         """Keep the lease on this host."""

@@ -62,7 +62,7 @@ class Steady:
         if len(masters) != 1 or not (masters[0].serving and masters[0].able):
             return None
         master = masters[0]
-        quiet = disk.lock.kind is LockKind.ABSENT and disk.pause is None and disk.active == master.where
+        quiet = disk.lock.kind is LockKind.ABSENT and disk.pause is None and disk.active == master.called
         closed = all(not record.open or record.epoch == master.epoch for record in disk.ledger().records)
         if not (quiet and closed and isinstance(disk.beat, int) and isinstance(disk.shadows, tuple)):
             return None
@@ -86,7 +86,7 @@ class Steady:
             return False
         if host.daemon is None:
             return seat.kept is None  # else a lease runs out there, while nobody renews it
-        here = host.name == master.where
+        here = host.machine == master.where
         wanted = State.ACTIVE if here and master.epoch is not None else State.STANDBY
         light = host.daemon
         return (

@@ -71,6 +71,10 @@ class Kind(Enum):
     """A service manager of the master's own restarts it as soon as it ends, beside the guard."""
     STRAY = "stray"
     """Somebody starts a master by hand, on whatever host."""
+    RENAME = "rename"
+    """A host gets another name; its old one still leads to it."""
+    CLONE = "clone"
+    """Somebody boots a copy of a host: the same name, the same machine id, each for itself that name."""
     EMPTY = "empty"
     """The claims directory is emptied."""
     RESTORE = "restore"
@@ -81,7 +85,9 @@ EXOTIC = frozenset(
     {Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.RESTARTER, Kind.EMPTY, Kind.RESTORE}
 )
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
-ORDINARY = frozenset(Kind) - EXOTIC
+NAMES = frozenset({Kind.RENAME, Kind.CLONE})
+"""What becomes of hosts in years, not in hours: on days of their own, with all else that is ordinary."""
+ORDINARY = frozenset(Kind) - EXOTIC - NAMES
 LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE})
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
@@ -117,6 +123,7 @@ _LONGEST = {
     Kind.SHUTDOWN: 1800.0,
     Kind.TOUCH_LOCK: 1800.0,
     Kind.PAUSE: 1800.0,
+    Kind.CLONE: 2400.0,
 }
 """How long a fault may last, in seconds; what is not here is over at once."""
 

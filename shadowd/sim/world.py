@@ -8,6 +8,7 @@ This module refuses to judge: it counts masters and keeps a trace, what is right
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from shadowd.core.actions import Say
 from shadowd.core.timing import Timing
@@ -66,18 +67,35 @@ class World:
         self._stirred = False
         self.network = Network(self.disks)
         self.hosts = self.network.hosts
+        """By machine, whatever they are called."""
+        self.arrived: Callable[[SimHost], None] = lambda _host: None
+        """Hears of each machine that comes later."""
+        self._install = partial(
+            kind,
+            timeline=self.timeline,
+            timing=self.timing,
+            disks=tuple(self.disks.values()),
+            network=self.network,
+            trace=self._say,
+            make=make,
+            runtime=runtime,
+            stir=self.stir,
+        )
         for name in names:
-            self.hosts[name] = kind(
-                name,
-                self.timeline,
-                self.timing,
-                disks=tuple(self.disks.values()),
-                network=self.network,
-                trace=self._say,
-                make=make,
-                runtime=runtime,
-                stir=self.stir,
-            )
+            self.hosts[name] = self._install(name)
+
+    def clone(self, of: SimHost) -> SimHost:
+        """Switch on a copy of a machine: the same name and machine id, a boot of its own, and its daemon."""
+        made = self._install(of.name, clone_of=of)
+        self.hosts[made.machine] = made
+        self.arrived(made)
+        made.start_daemon()
+        return made
+
+    def remove(self, host: SimHost) -> None:
+        """Switch a machine off for good."""
+        host.crash()
+        del self.hosts[host.machine]
 
     @property
     def now(self) -> Moment:

@@ -1,5 +1,6 @@
 """What one life of the daemon leaves to the next: a record of this boot, or none."""
 
+import fcntl
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from shadowd.adapters.kept import (
     BeatPlace,
     Keeper,
+    inherit,
     leave_lease,
     read_lease,
     read_place,
@@ -124,3 +126,45 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     problem = write_lease(Keeper(tmp_path / "file/record.json", "boot"), LEASE)
     assert isinstance(problem, Unknown)
+
+
+def test_what_was_kept_under_an_earlier_name_is_inherited(tmp_path: Path) -> None:
+    """The host was renamed while its daemon was away: its lease and its processes are found again."""
+    new = tmp_path / "c@new"
+    for name in ("c@old.state.json", "c@old.lock", "d@old.state.json"):
+        (tmp_path / name).write_text("")
+    write_lease(Keeper(tmp_path / "c@old.lease.json", "boot-1"), LEASE)
+    Keeper(tmp_path / "c@old.processes.json", "boot-1").write({"epoch": 7})
+    Keeper(tmp_path / "c@old.adopted.json", "boot-0").write({"epoch": 6})
+    assert inherit(new, "boot-1") == ("old",)
+    assert read_lease(Keeper(tmp_path / "c@new.lease.json", "boot-1")) == LEASE
+    assert Keeper(tmp_path / "c@new.processes.json", "boot-1").read()["epoch"] == 7
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("c@new.lease.json", "c@new.processes.json", "c@old.adopted.json", "c@old.lock", "d@old.state.json"),
+    }
+    assert inherit(new, "boot-1") == ()
+
+
+def test_a_record_of_our_own_goes_before_an_inherited_one(tmp_path: Path) -> None:
+    """It is newer."""
+    (tmp_path / "c@old.state.json").write_text("")
+    for name, epoch in (("old", 1), ("new", 2)):
+        Keeper(tmp_path / f"c@{name}.lease.json", "boot-1").write({"epoch": epoch})
+    assert inherit(tmp_path / "c@new", "boot-1") == ("old",)
+    assert Keeper(tmp_path / "c@new.lease.json", "boot-1").read()["epoch"] == 2
+
+
+@pytest.mark.parametrize("strange", [False, True], ids=["held", "no file"])
+def test_the_files_of_a_daemon_that_runs_are_its_own(tmp_path: Path, *, strange: bool) -> None:
+    """Two daemons on one machine, under two names: nothing is taken from one that lives, or may live."""
+    (tmp_path / "c@old.state.json").write_text("")
+    lock = tmp_path / "c@old.lock"
+    if strange:
+        lock.symlink_to("elsewhere")
+        assert inherit(tmp_path / "c@new", "boot-1") == ()
+        return
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert inherit(tmp_path / "c@new", "boot-1") == ()
+        assert (tmp_path / "c@old.state.json").exists()
+    assert inherit(tmp_path / "c@new", "boot-1") == ("old",)

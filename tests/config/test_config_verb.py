@@ -156,3 +156,20 @@ def test_output_survives_a_locale_without_the_characters(
         monkeypatch.setattr("sys.stdout", narrow)
         assert shadowd("check", "--config", file) == 0
     assert "ok:" in out.read_text()
+
+
+def test_check_tells_of_names_that_the_cell_confuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A warning, where the cell's files can be read: the file itself can be used."""
+    common = tmp_path / "sge" / "default" / "common"
+    common.mkdir(parents=True)
+    (common / "bootstrap").write_text(f"admin_user none\nqmaster_spool_dir {tmp_path}\nignore_fqdn true\n")
+    (common / "host_aliases").write_text("h1 h2\n")
+    (common / "shadow_masters").write_text("h1\nh2\n")
+    file = write(tmp_path, f'[[cell]]\nsge_root = "{tmp_path}/sge"\n')
+    assert shadowd("check", "--config", file) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning:")]
+    assert any("h1 and h2" in line and "host_aliases" in line for line in warnings)
+    assert shadowd("check", "--json", "--config", file) == 0
+    assert any("h1 and h2" in line for line in json.loads(capsys.readouterr().out)["warnings"])

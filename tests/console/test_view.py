@@ -405,3 +405,30 @@ def test_looking_loads_no_heavy_library(made: HandMade) -> None:
         argv = [sys.executable, "-c", program, verb, "--config", str(made.config)]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60, cwd=top)
         assert done.stderr == "[]\n"
+
+
+def test_what_a_guard_cannot_put_right_is_critical(made: HandMade) -> None:
+    """Each with its remedy; a release without such a field has nothing to say."""
+    said = {"reason": "name_unwritten", "text": "cannot be written", "detail": "a link", "until": None}
+    made.record("h1", complaints=[said])
+    found = look(made)
+    assert verdicts(found) == {"host h1": "CRITICAL"}
+    assert text_of(found, "host h1").startswith("cannot be written: a link -> See why the named file")
+    assert "cannot be written: a link" in status([found])
+
+
+def test_names_that_the_cell_confuses_are_told(made: HandMade) -> None:
+    """Two shadows that an alias makes one are critical, one host of two spellings is a warning."""
+    (made.common / "host_aliases").write_text("h1 h9\n")
+    made.shadows("h1", "h9", "h2")
+    found = look(made)
+    assert verdicts(found) == {"names": "CRITICAL"}
+    assert "h1 and h9" in text_of(found, "names")
+    (made.common / "host_aliases").unlink()
+    made.shadows("h1", "h2")
+    bootstrap = made.common / "bootstrap"
+    bootstrap.write_text(bootstrap.read_text().replace("ignore_fqdn true", "ignore_fqdn false"))
+    made.active("h1.lab")
+    found = look(made)
+    assert verdicts(found)["names"] == "WARNING"
+    assert "count as two hosts: ignore_fqdn is false" in text_of(found, "names")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shadowd.core.events import TakeoverAsked
+from shadowd.core.events import Namesake, TakeoverAsked
 from shadowd.core.fitness import Fitness, SharedPath
 from shadowd.core.reasons import Reason
 from shadowd.core.values import Instant, NoticeKind, ProbeOutcome, ServerLock
@@ -61,6 +61,7 @@ OBSTACLES: dict[Reason, Scenario] = {
     Reason.NOT_A_SHADOW: change(shadows=(THERE,)),
     Reason.CANNOT_RUN: change(fitness=Fitness(("no such program /x",))),
     Reason.NOT_SHARED: change(fitness=Fitness(paths=(SharedPath("/db", local=True, other=(THERE,)),))),
+    Reason.DUPLICATE_HOST: lambda seat: seat.step(Namesake("another boot")),
     Reason.ACTIVE_UNKNOWN: change(active=UNREADABLE),
     Reason.LISTENS: change(probe=ProbeOutcome.LISTENS),  # and no guard
     Reason.RESIDENT: change(resident=4711),

@@ -48,7 +48,8 @@ def timing(**changes: Any) -> Timing:
 
 def policy(**changes: Any) -> Policy:
     """Return the policy of HERE, with these changes; a master that dies is handed over at once."""
-    return Policy(**{"host": HERE, "machine_id": f"machine-{HERE}", "restart_limit": 0, **changes})
+    usual = {"host": HERE, "machine_id": f"machine-{HERE}", "boot_id": "boot", "restart_limit": 0}
+    return Policy(**{**usual, **changes})
 
 
 def claim(epoch: int, host: Host = THERE, **changes: Any) -> Claim:

@@ -251,8 +251,9 @@ def test_a_host_without_an_address_answers_nothing(outcome: ProbeOutcome) -> Non
 def test_late_answers_are_dropped() -> None:
     """Only what is awaited moves it."""
     adoption = Adoption(
-        epoch=Epoch(1), pid=PID, policy=policy(), timing=timing(), ledger=ledger(), now=BEGINNING
-    )
+        epoch=Epoch(1), pid=PID, policy=policy(), timing=timing(), ledger=ledger(), names={HERE},
+        now=BEGINNING,
+    )  # fmt: skip
     adoption.begin(BEGINNING)
     late = (Probed(THERE, ProbeOutcome.ANSWERS), StrayStopped(PID, alive=False), LockCleared())
     assert [adoption.step(event, Instant(BEGINNING + 1)) for event in late] == [(), (), ()]

@@ -43,6 +43,7 @@ from shadowd.core.events import (
     LockAnswered,
     LockCleared,
     MasterNamed,
+    Namesake,
     NoticeAnswered,
     Probed,
     StrayStopped,
@@ -80,7 +81,7 @@ def fits(action: Action, event: Event) -> bool:
 def test_every_request_has_an_answer() -> None:
     """All actions but one can be answered, and all events but what people say are answers."""
     assert set(ANSWERS) == set(get_args(Action)) - {Say}
-    assert set(ANSWERS.values()) == set(get_args(Event)) - {TakeoverAsked, Woken}
+    assert set(ANSWERS.values()) == set(get_args(Event)) - {TakeoverAsked, Namesake, Woken}
 
 
 @pytest.mark.parametrize(

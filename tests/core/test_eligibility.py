@@ -48,6 +48,7 @@ EASY = Circumstances(
     unproved=None,
     retry_at=NOW,
     owes_outcome=False,
+    duplicate=None,
     asked=False,
     moving=False,
     guarded=False,
@@ -57,6 +58,7 @@ EASY = Circumstances(
 )
 LEASE = Account(Epoch(3), THERE, Instant(5100), Reason.LEASE_RUNS)
 WINDOW = Account(Epoch(4), ELSEWHERE, Instant(5200), Reason.WINDOW_OPEN)
+DUPLICATE = Refusal(Reason.DUPLICATE_HOST, "a sign", Instant(5180))
 SAID = "a file: unreadable (input/output error)"
 
 Row = tuple[dict[str, Any], dict[str, Any], Refusal]
@@ -92,6 +94,7 @@ ROWS: tuple[Row, ...] = (
         {},
         Refusal(Reason.NOT_SHARED, "/db is not that of beta, gamma"),
     ),
+    ({}, {"duplicate": DUPLICATE}, DUPLICATE),
     ({"active": UNREADABLE}, {}, Refusal(Reason.ACTIVE_UNKNOWN, SAID)),
     (
         {},

@@ -9,6 +9,7 @@ from shadowd.core.values import Epoch, Instant, NoticeKind, Seconds
 from tests.core.rounds import (
     BEGINNING,
     ELSEWHERE,
+    HERE,
     PAUSE,
     THERE,
     UNREADABLE,
@@ -24,7 +25,7 @@ DIED, STOPPED = NoticeKind.DIED, NoticeKind.STOPPED
 
 def memory() -> Memory:
     """Return an empty memory."""
-    return Memory(Silence(Seconds(60)), now=BEGINNING)
+    return Memory(Silence(Seconds(60)), HERE, now=BEGINNING)
 
 
 def rounds(*items: object) -> Memory:
@@ -223,7 +224,7 @@ def test_accounts_are_asked_of_the_memory() -> None:
 
 def test_a_pause_that_nobody_here_saw_counts_as_a_beat() -> None:
     """The guard counted it as one: its lease may run from the end of what we did not see."""
-    memory = Memory(Silence(Seconds(60)), now=Instant(1000))
+    memory = Memory(Silence(Seconds(60)), HERE, now=Instant(1000))
     guarded = ledger(confirmed(1))
     memory.absorb(observed(1000, ledger=guarded, pauses=4))
     memory.absorb(observed(1060, ledger=guarded, pauses=4))

@@ -193,7 +193,7 @@ def test_several_dead_epochs_are_all_closed() -> None:
     "stranger",
     [
         confirmed(1, host=THERE),
-        confirmed(1, host=HERE, machine_id="another machine of this name"),
+        confirmed(1, host=HERE, machine_id="another machine of this name", boot_id="its boot"),
         EpochRecord(Epoch(1), UNREADABLE),
         confirmed(1, DIED, host=HERE),
     ],
@@ -309,7 +309,7 @@ def test_what_was_found_gone_in_one_directory_is_not_closed_in_another() -> None
     seat = restarted(confirmed(1, host=HERE))
     seat.world.lock = UNREADABLE
     seat.run(5)
-    theirs = confirmed(1, host=HERE, nonce="another", machine_id="another")
+    theirs = confirmed(1, host=HERE, nonce="another", machine_id="another", boot_id="another")
     seat.world.records[Epoch(1)] = theirs
     seat.world.lock = ABSENT
     seat.run(60, masters_beat=True)

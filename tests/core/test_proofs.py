@@ -25,7 +25,7 @@ def suspected(
     listing: Ledger, active: Host | Unknown = THERE, *, proofs: Proofs | None = None, overtaken: bool = False
 ) -> tuple[Host, ...]:
     """Return who may run a master, as HERE sees it."""
-    return (proofs or Proofs()).suspected(listing, active, own=HERE, overtaken=overtaken)
+    return (proofs or Proofs()).suspected(listing, active, own={HERE}, overtaken=overtaken)
 
 
 def attempt(host: Host = THERE, epoch: int = 9, outcome: FenceOutcome = FenceOutcome.DEAD) -> FenceAttempt:

@@ -13,7 +13,7 @@ from shadowd.core.actions import (
     StopPair,
     WriteNotice,
 )
-from shadowd.core.events import ClaimAnswered, MasterNamed, Probed
+from shadowd.core.events import ClaimAnswered, Probed
 from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -182,13 +182,35 @@ def test_a_name_seen_once_asks_nobody() -> None:
 
 
 def test_a_name_that_cannot_be_written_is_tried_again() -> None:
-    """Nothing is said about what did not happen."""
+    """It is told once, with the reason, and shown until it is put right."""
     seat = guarding()
     seat.world.active = ELSEWHERE
     seat.world.refuses[NameMaster] = UNREADABLE
     seat.run(12, masters_beat=True)
     assert len(seat.times(NameMaster)) >= 3
     assert seat.heard("master.named") == []
+    (line,) = seat.heard("master.unnamed")
+    assert (line.reason, line.level) == (Reason.NAME_UNWRITTEN, Level.ALARM)
+    assert line.detail == "a file: input/output error"
+    (complaint,) = seat.cell.snapshot().complaints
+    assert (complaint.reason, complaint.detail) == (Reason.NAME_UNWRITTEN, line.detail)
+    del seat.world.refuses[NameMaster]
+    seat.run(4, masters_beat=True)
+    assert seat.world.active == HERE
+    assert len(seat.heard("master.named")) == 1
+    assert seat.cell.snapshot().complaints == ()
+
+
+def test_a_name_that_is_put_right_by_others_is_no_trouble_any_more() -> None:
+    """Whoever wrote it."""
+    seat = guarding()
+    seat.world.active = ELSEWHERE
+    seat.world.refuses[NameMaster] = UNREADABLE
+    seat.run(5, masters_beat=True)
+    assert seat.cell.snapshot().complaints
+    seat.world.active = HERE
+    seat.run(3, masters_beat=True)
+    assert seat.cell.snapshot().complaints == ()
 
 
 def test_a_clearing_that_hangs_is_not_asked_for_again() -> None:
@@ -206,9 +228,8 @@ def test_answers_to_what_is_not_asked_any_more() -> None:
     """Late ones are dropped, and so is the word of a host that is not named any more."""
     upkeep = Upkeep(ONE, "n", HERE, has_scheduler=False, now=Instant(0))
     assert upkeep.step(Probed(ELSEWHERE, ProbeOutcome.ANSWERS)) == ()
-    upkeep._awaiting = {Probed, MasterNamed, ClaimAnswered}
+    upkeep._awaiting = {Probed, ClaimAnswered}
     assert upkeep.step(Probed(ELSEWHERE, ProbeOutcome.ANSWERS)) == ()
-    assert upkeep.step(MasterNamed(UNREADABLE)) == ()
     assert upkeep.step(ClaimAnswered(ONE, "n", UNREADABLE)) == ()
     assert upkeep.verdict is None
 

@@ -15,6 +15,7 @@ from shadowd.core.actions import (
     ClearLock,
     ClearMark,
     Fence,
+    Identify,
     Inspect,
     KeepLease,
     Launch,
@@ -38,6 +39,7 @@ from shadowd.core.events import (
     Event,
     Fenced,
     HealthAnswered,
+    Identified,
     Inspected,
     Launched,
     LeaseKept,
@@ -134,6 +136,8 @@ class World:
     """What the processes of an epoch carry, whatever becomes of its record."""
     fences: dict[Host, FenceOutcome] = field(default_factory=dict)
     """What becomes of an attempt to switch a host off; by default it is proved dead."""
+    here: dict[Host, bool] = field(default_factory=dict)
+    """Whose names lead to the host that asks, or not; of others nobody knows."""
     lives: int = 0
     """How many daemons died so far; each new one draws other nonces."""
 
@@ -203,6 +207,8 @@ class World:
                 return Listed(now, self.ledger())
             case Probe(asked):
                 return Probed(asked, self.probe)
+            case Identify(asked):
+                return Identified(asked, self.here.get(asked))
             case Fence(epoch, asked):
                 return Fenced(epoch, asked, self.fences.get(asked, FenceOutcome.DEAD), "by hand")
             case MakeClaim():

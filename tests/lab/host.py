@@ -59,6 +59,11 @@ class Host:
     children: list[subprocess.Popen[str]] = field(default_factory=list, repr=False)
 
     @property
+    def etc(self) -> Path:
+        """Return the directory of this host's own hosts file."""
+        return Path("/etc/netns") / self.netns
+
+    @property
     def fqdn(self) -> str:
         """Return the full name, which is what ``hostname`` says here."""
         return f"{self.short}.lab"

@@ -127,6 +127,31 @@ class Lab:
             _remove(name)
         self.hosts.clear()
 
+    def rename(self, name: str, word: str) -> None:
+        """Give a host another name; its old one still leads to it, everywhere."""
+        host = self.hosts[name]
+        old, host.short = host.short, f"{word}{self.tag}"
+        for other in self:
+            known = other.etc / "hosts"
+            entry = f"{host.address} {old}.lab {old}"
+            text = known.read_text().replace(
+                entry, f"{host.address} {host.fqdn} {host.short} {old}.lab {old}"
+            )
+            known.write_text(text)
+        host.run(["hostname", host.fqdn], check=True)
+
+    def clone(self, name: str, of: str) -> None:
+        """Make ``of`` a clone of a host: the same name and machine id, another boot, and it is that name."""
+        original, clone = self.hosts[name], self.hosts[of]
+        known = clone.etc / "hosts"
+        rows = known.read_text().splitlines()
+        names = f"{original.fqdn} {original.short}"
+        kept = [row for row in rows if not row.startswith((f"{original.address} ", f"{clone.address} "))]
+        known.write_text("\n".join([*kept, f"{clone.address} {names}", ""]))
+        (self.dir / f"{of}.machine_id").write_text((self.dir / f"{name}.machine_id").read_text())
+        clone.short = original.short
+        clone.run(["hostname", clone.fqdn], check=True)
+
     def _build(self) -> None:
         self.dir.mkdir()
         # The cell's admin user reads below it, whatever this process's umask is.

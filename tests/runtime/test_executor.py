@@ -11,6 +11,7 @@ from shadowd.core.actions import (
     ClearLock,
     ClearMark,
     Fence,
+    Identify,
     Inspect,
     Launch,
     LaunchScheduler,
@@ -33,6 +34,7 @@ from shadowd.core.events import (
     ClaimAnswered,
     Fenced,
     HealthAnswered,
+    Identified,
     Inspected,
     Launched,
     Listed,
@@ -82,6 +84,7 @@ REQUESTS: tuple[Request, ...] = (
     Observe(),
     ListEpochs(),
     Probe(Host("a")),
+    Identify(Host("a")),
     CLAIM,
     WriteNotice(EPOCH, NoticeKind.DIED, "n"),
     PlaceLock(EPOCH, "n"),
@@ -168,6 +171,7 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
         identity=broken,
         fencer=broken,
         beater=broken,
+        names=broken,
     )
     event = Executor(ports).perform(action)
     assert type(event) is ANSWERS[type(action)]
@@ -182,6 +186,9 @@ def test_a_port_that_raises_gives_doubt_and_not_silence(action: Request) -> None
         case Probed():
             assert event.outcome is ProbeOutcome.UNRESOLVABLE
             assert event.detail == "RuntimeError: ask broke"
+            return
+        case Identified():
+            assert event.here is None
             return
         case ClaimAnswered():
             unknown = event.claim
@@ -254,7 +261,7 @@ def test_a_claim_carries_who_we_are_and_a_nonce_of_its_own() -> None:
 def test_what_may_hang_together_shares_a_lane() -> None:
     """A stop waits for a launch that hangs, and for nothing else."""
     lanes = {type(action): lane_of(action) for action in REQUESTS}
-    assert lanes.pop(Probe) is Lane.NETWORK
+    assert {lanes.pop(Probe), lanes.pop(Identify)} == {Lane.NETWORK}
     assert lanes.pop(Inspect) is Lane.LOOKS
     assert lanes.pop(Fence) is Lane.FENCE
     assert (lanes.pop(WriteBeat), lanes.pop(AskHealth)) == (Lane.BEAT, Lane.HEALTH)

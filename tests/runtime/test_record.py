@@ -25,7 +25,7 @@ from shadowd.core.values import (
     Seconds,
     Unknown,
 )
-from shadowd.runtime.record import FORMAT, Publisher, encode
+from shadowd.runtime.record import FORMAT, Publisher, boot_of, encode
 
 PUBLISHER = Publisher(
     cell="prod", kind="gridengine", host="h1", version="1.0",
@@ -53,6 +53,7 @@ def snapshot(**changes: Any) -> Snapshot:
         "pause": Pause("root", "upgrade", 77.0),
         "observed": Instant(999),
         "attempts": 2,
+        "complaints": (Refusal(Reason.NAME_UNWRITTEN, "read-only"),),
         "fence": FencePolicy.REQUIRED,
         "fenced": (FenceAttempt(Epoch(3), Host("h0"), FenceOutcome.FAILED, "no route", Instant(980)),),
     }
@@ -94,6 +95,14 @@ def test_a_record_holds_everything_in_wall_clock_time() -> None:
                 "until": 5030.0,
             },
             {"reason": "locked", "text": Reason.LOCKED.text, "detail": "", "until": None},
+        ],
+        "complaints": [
+            {
+                "reason": "name_unwritten",
+                "text": Reason.NAME_UNWRITTEN.text,
+                "detail": "read-only",
+                "until": None,
+            }
         ],
         "timer": {"name": "takeover", "due": 5100.0},
         "silence": 300.123,
@@ -162,3 +171,13 @@ def test_what_is_unknown_is_null_and_the_reason_is_beside_it() -> None:
 def test_no_pause_is_null(pause: Unknown | None) -> None:
     """An unreadable pause is told by the refusals, not by an invented pause."""
     assert record(snapshot(pause=pause))["pause"] is None
+
+
+def test_a_record_tells_in_which_boot_it_was_written() -> None:
+    """By whichever release; what is no record tells nothing."""
+    line = encode(snapshot(), replace(PUBLISHER, boot_id="0f-9"), now=Instant(1), wall=1.0, io_stuck=None)
+    assert boot_of(line) == "0f-9"
+    assert boot_of(b'{"host": "a", "boot_id": "x"}') == "x"
+    assert [boot_of(data) for data in (b"", b"{}", b'{"boot_id":7}', b'"boot_id":"' + b"x" * 99)] == [
+        None
+    ] * 4

@@ -213,6 +213,28 @@ def test_a_change_is_published_at_once() -> None:
     assert json.loads(world.disk.published[world["b"].name])["state"] == "stale"
 
 
+def test_a_record_that_another_machine_wrote_is_told() -> None:
+    """What lay there before our first one may be of an earlier boot; after it, it is somebody else's."""
+    world = World(["a", "b"])
+    published = world.disk.published
+    published[world["b"].name] = b'{"boot_id":"before"}'
+    world.start_daemons("b")
+    world.run(130)
+    world["b"].start_daemon()  # in the same boot: the same record, by another pid
+    world.run(130)
+    assert world.said("host.duplicate") == ()
+    published[world["b"].name] = b'{"boot_id":"its-boot"}'
+    world.run(61)
+    (line,) = world.said("host.duplicate")
+    assert "its-boot" in line.say.detail
+    refusals = json.loads(published[world["b"].name])["refusals"]
+    assert "duplicate_host" in [refusal["reason"] for refusal in refusals]
+    world["b"].crash()
+    world["b"].boot()
+    world.run(400)
+    assert len(world.said("host.duplicate")) == 1
+
+
 def test_nothing_is_written_into_a_directory_that_hangs() -> None:
     """The local record goes on; the shared one would only hold one more thread."""
     world = World(["a"])
@@ -321,7 +343,9 @@ def test_a_lease_is_kept_on_this_host_and_taken_away() -> None:
             """Wish for the next."""
             return (self.wishes.pop(0),) if isinstance(event, Woken) else super().step(event, now)
 
-    runner._cell = Keeping(world.timing, Policy(host=Host("a"), machine_id="m"), now=world["a"].now())
+    runner._cell = Keeping(
+        world.timing, Policy(host=Host("a"), machine_id="m", boot_id="b"), now=world["a"].now()
+    )
     for expected in (kept, None):
         runner.feed(Woken())
         world.run(1)
@@ -353,7 +377,9 @@ def test_whoever_asks_hears_when_a_lease_is_kept(*, fails: bool, monkeypatch: py
     if fails:
         monkeypatch.setattr(seat, "keep_lease", keep)
     runner = world["a"].loop.runners["cell"]  # type: ignore[union-attr]
-    runner._cell = Waiting(world.timing, Policy(host=Host("a"), machine_id="m"), now=world["a"].now())
+    runner._cell = Waiting(
+        world.timing, Policy(host=Host("a"), machine_id="m", boot_id="b"), now=world["a"].now()
+    )
     runner.feed(Woken())
     world.run(1)
     assert heard == [(LeaseKept(kept), None if fails else kept)]

@@ -19,6 +19,7 @@ from shadowd.core.events import Observed
 from shadowd.core.launching import Launching
 from shadowd.core.lease import Lease
 from shadowd.core.ledger import Ledger
+from shadowd.core.otherboot import OtherBoot
 from shadowd.core.own import OwnEpochs
 from shadowd.core.reasons import Reason
 from shadowd.core.upkeep import Upkeep
@@ -308,6 +309,24 @@ def r14_own_master_unknown(patch: Patch) -> None:
 
     patch.setattr(OwnEpochs, "inspected", blind)
     patch.setattr(OwnEpochs, "_silent", _always(Reason.SILENT), raising=False)
+
+
+@rule
+def r14_another_boot_is_over(patch: Patch) -> None:
+    """Close what is left of another boot as soon as nothing of it runs here."""
+    patch.setattr(OtherBoot, "until", lambda _self, _record, _seen, now: now)
+
+
+@rule
+def r14_a_clone_adopts(patch: Patch) -> None:
+    """Adopt a master after a reboot although another machine of this name may show itself."""
+    patch.setattr(OtherBoot, "adopts", lambda _self, _record, _now: True)
+
+
+@rule
+def r14_old_names_are_others(patch: Patch) -> None:
+    """Take what a host left under its old name for another host's."""
+    patch.setattr(OwnEpochs, "_may_be_ours", lambda _self, _claim: False)
 
 
 @rule

@@ -367,8 +367,8 @@ def launch_that_nobody_confirms(day: Day) -> None:
         begun = day.world.now
         at(day, begun + 20, c.plug)
         at(day, begun + 165, partial(freeze_masters, host))
-        at(day, begun + 250, lambda: c.ask_takeover("cell"))
-        at(day, begun + 330, partial(thaw_masters, host))
+        at(day, begun + 290, lambda: c.ask_takeover("cell"))
+        at(day, begun + 370, partial(thaw_masters, host))
 
     on_first(day, Op.LAUNCH, leave)
 
@@ -448,3 +448,53 @@ def restarter_beside_the_guard(day: Day) -> None:
     for moment in (10, 400, 800):
         strike(day, Kind.KILL_MASTER, NOON + moment)
     at(day, NOON + 1000, lambda: setattr(a, "on_operation", None))
+
+
+def renamed_without_its_record(day: Day) -> None:
+    """A host is renamed while its daemon is away, and the master stands still later (rule 14)."""
+    a = day.world["a"]
+    (master,) = day.world.masters()
+
+    def rename() -> None:
+        a.stop_daemon()
+        a.seats["cell"].kept = None
+        strike(day, Kind.RENAME, day.world.now)
+
+    at(day, NOON, rename)
+    at(day, NOON + 30, a.start_daemon)
+    at(day, NOON + 200, lambda: setattr(master, "frozen", True))
+    at(day, NOON + 1400, master.thaw)
+
+
+def renamed_and_started_by_its_script(day: Day) -> None:
+    """A host is renamed, its script starts a master, and its daemon comes back last (rule 13)."""
+    a = day.world["a"]
+    (master,) = day.world.masters()
+
+    def rename() -> None:
+        a.stop_daemon()
+        master.kill()
+        a.seats["cell"].kept = None
+        strike(day, Kind.RENAME, day.world.now)
+        a.seats["cell"].start_master()
+
+    at(day, NOON, rename)
+    at(day, NOON + 30, a.start_daemon)
+
+
+def cloned_beside_its_master(day: Day) -> None:
+    """A copy of the host is booted: the master beats, and nothing of it runs on the copy (rule 14)."""
+    strike(day, Kind.CLONE, NOON, 2000)
+
+
+def cloned_with_a_startup_script(day: Day) -> None:
+    """The copy's own script starts a master that comes to nothing, and takes nobody's place (rule 14)."""
+
+    def boot() -> None:
+        clone = day.world.clone(day.world["a"])
+        clone.seats["cell"].program = Program.DEAF
+        clone.seats["cell"].start_master()
+        day.faults.meddled(clone.machine)
+        day.world.after(2000, lambda: day.world.remove(clone))
+
+    at(day, NOON, boot)

@@ -53,6 +53,9 @@ NEEDED: list[tuple[str, Story]] = [
     ("r12_stopped_does_not_bind", stories.shutdown_and_the_lock_is_removed),
     ("r13_adopt_whatever_runs", stories.stray_start),
     ("r14_own_master_unknown", stories.daemon_restarted),
+    ("r14_another_boot_is_over", stories.cloned_beside_its_master),
+    ("r14_a_clone_adopts", stories.cloned_with_a_startup_script),
+    ("r14_old_names_are_others", stories.renamed_without_its_record),
     ("r15_loss_unnoticed", stories.emptied_directory),
     ("r15_prune_whatever_is_old", stories.failed_starts_while_cut_off),
     ("r16_foreign_lock_is_ours", stories.shutdown_without_a_guard),
@@ -66,6 +69,7 @@ LOST = {
     "r8_failed_claims_supersede",
     "r10_name_unheeded",
     "r13_adopt_whatever_runs",
+    "r14_a_clone_adopts",
     "r19_whatever_is_missing",
 }
 """Without these claims are made that lead to nothing, or the right master has to make room."""
@@ -136,3 +140,11 @@ def test_failed_starts_of_a_day_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_rule_is_needed_or_is_margin() -> None:
     """No rule is left out of both lists."""
     assert {name for name, _ in NEEDED} | MARGIN.keys() | {BOUNDED} == RULES.keys()
+
+
+@pytest.mark.parametrize("level", ["guarded", "fenced"])
+def test_a_renamed_host_keeps_its_master(level: str) -> None:
+    """Its script started one after the renaming: it is adopted, at once, and nothing is missing."""
+    result = live(stories.renamed_and_started_by_its_script, level)
+    assert not hurt(result)
+    assert result.claims == 2
