@@ -100,6 +100,7 @@ def read_shared(cell: LightCell) -> Shared:
     from shadowd.adapters.ground import survey  # noqa: PLC0415
     from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
     from shadowd.adapters.nameclash import find_clashes  # noqa: PLC0415
+    from shadowd.adapters.rights import loose_directories  # noqa: PLC0415
 
     found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
@@ -126,6 +127,7 @@ def read_shared(cell: LightCell) -> Shared:
         port=(port := _port(cell)),
         holder="" if port is None else _holder(port, paths.spool, found.owner),
         clashes=find_clashes(paths, found.names, () if isinstance(hosts, Unknown) else hosts, own[:1]),
+        loose=loose_directories(paths.state, found.owner),
     )
 
 

@@ -51,6 +51,7 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
         grave = _CRITICAL if is_over(shared.pause, gathered.now) else _WARNING
         yield Item("pause", grave, view.pause, remedy(paused, view.spool))
     yield from _claims(view, shared)
+    yield from _rights(shared)
     yield _active(view, shared)
     yield _shadows(gathered, view, shared)
     for clash in shared.clashes:
@@ -138,6 +139,13 @@ def _claims(view: CellView, shared: Shared) -> Iterator[Item]:
     for doubt in ledger.doubts[:10]:
         text = f"{in_words(doubt)}: nobody bids"
         yield Item("claims", _CRITICAL, text, remedy(Reason.LEDGER_DOUBT, view.spool))
+
+
+def _rights(shared: Shared) -> Iterator[Item]:
+    """Name the directories of records in which strangers may put or remove files."""
+    advice = "Take that away (chmod go-w, chown): any file there may stop every takeover."
+    for directory in shared.loose:
+        yield Item("rights", _WARNING, f"others than the cell's user may write {clean(directory)}", advice)
 
 
 def _active(view: CellView, shared: Shared) -> Item:

@@ -52,6 +52,8 @@ class Shared(NamedTuple):
     """The user who listens on that port of this host, and whose programs are no masters; empty: none."""
     clashes: "tuple[Clash, ...]" = ()
     """Host names that count as one or as two, wrongly."""
+    loose: tuple[str, ...] = ()
+    """Directories of records that others than root and the cell's user may write, with who."""
 
 
 class SeenLock(NamedTuple):
