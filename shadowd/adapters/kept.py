@@ -39,6 +39,8 @@ class BeatPlace:
 
     path: Path
     user: FileUser | None
+    cell: str = ""
+    """The identity of the directory that it lies in; a beat in another one is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,11 @@ def write_lease(keeper: Keeper, kept: KeptLease | None, beats: BeatPlace | None 
     if kept is None:
         return keeper.write(None)
     times = {"lease": kept.lease, "ends": kept.ends}
-    place = {} if beats is None else {"heartbeat": str(beats.path), "user": _user_fields(beats.user)}
+    place = (
+        {}
+        if beats is None
+        else {"heartbeat": str(beats.path), "user": _user_fields(beats.user), "cell": beats.cell}
+    )
     states = {"planned": kept.planned, "launching": kept.launching}
     return keeper.write({"epoch": kept.epoch, "nonce": kept.nonce, **times, **states, **place})
 
@@ -152,11 +158,13 @@ def leave_lease(keeper: Keeper) -> None:
 
 def read_place(keeper: Keeper) -> BeatPlace | None:
     """Return where the master of the kept lease beats, if it does so by itself."""
-    match keeper.read():
+    fields = keeper.read()
+    cell = str(fields.get("cell", ""))
+    match fields:
         case {"heartbeat": str(path), "user": None}:
-            return BeatPlace(Path(path), None)
+            return BeatPlace(Path(path), None, cell)
         case {"heartbeat": str(path), "user": [_, _, *_] as ids} if all(type(each) is int for each in ids):
-            return BeatPlace(Path(path), FileUser(ids[0], ids[1], tuple(ids[2:])))
+            return BeatPlace(Path(path), FileUser(ids[0], ids[1], tuple(ids[2:])), cell)
         case _:
             return None
 

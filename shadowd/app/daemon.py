@@ -51,7 +51,7 @@ _LEVELS = {
     "error": Level.ALARM,
     "critical": Level.ALARM,
 }
-_AT_START = ("host", "runtime_dir", "watch", "hints", "hint_port", "hardware_watchdog")
+_AT_START = ("host", "runtime_dir", "state_dir", "watch", "hints", "hint_port", "hardware_watchdog")
 """Keys that name what a running daemon holds on to: a reload leaves them as they are, and says so."""
 
 

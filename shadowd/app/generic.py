@@ -71,6 +71,7 @@ def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) 
         probe=probe_of(cell, files, owner, ask),
         port=cell.probe.port,
         runtime_dir=settings.runtime_dir,
+        state_dir=settings.state_dir,
         beater=BeatsAs(owner, beats, Health(ask(health.command, health.timeout) if health.command else None)),
     )
 

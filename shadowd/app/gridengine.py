@@ -81,6 +81,7 @@ def prepare(settings: Settings, cell_settings: CellSettings, environ: Mapping[st
         ),
         port=port,
         runtime_dir=settings.runtime_dir,
+        state_dir=settings.state_dir,
     )
 
 

@@ -47,6 +47,7 @@ class Prepared:
     port: int | None
     """That the master listens on, where that is known."""
     runtime_dir: Path
+    state_dir: Path
     examiner: Examiner
     """Looks at whether this host could run the master; it has looked once when the cell is put to work."""
     notes: tuple[str, ...] = ()

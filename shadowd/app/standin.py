@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shadowd.adapters.cellfiles import read_beat
+from shadowd.adapters.cellidentity import is_identity
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
 from shadowd.adapters.kept import BeatPlace, Keeper, read_lease, read_place, write_lease
 from shadowd.adapters.user import become
 from shadowd.app.leases import KeptLeases, tried
 from shadowd.core.lease import Lease
-from shadowd.core.values import BeatReading, Instant, KeptLease, Seconds
+from shadowd.core.values import BeatReading, Instant, KeptLease, Problem, Seconds, Unknown
 
 _AGAIN = Seconds(1)
 _TRIAL = 5
@@ -47,6 +48,8 @@ class _Ward:
             issued = clock.now()
             become(place.user)
             value = read_beat(place.path)
+            if place.cell and not is_identity(place.path.parent / "shadowd", place.cell):
+                value = Unknown(Problem.FOREIGN, str(place.path), "another directory lies there now")
             self.answer = BeatReading(value, issued, clock.now())
             self.reading = False
 

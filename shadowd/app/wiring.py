@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shadowd import __version__
 from shadowd.adapters.addresses import RecentAddresses
+from shadowd.adapters.cellidentity import CellIdentity, IdentifiedClaims, memory_of
 from shadowd.adapters.claimlog import DirectoryClaimLog
 from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.hints import Hints
@@ -18,6 +19,7 @@ from shadowd.adapters.hostcheck import PeriodicCheck
 from shadowd.adapters.identity import SystemIdentity
 from shadowd.adapters.kept import BeatPlace, Keeper, inherit, read_lease, write_lease
 from shadowd.adapters.launch import PairLauncher
+from shadowd.adapters.mountpoints import unmounted
 from shadowd.adapters.pairlog import log_path
 from shadowd.adapters.processrecord import PROCESSES
 from shadowd.adapters.publish import MAX_FILE, MAX_NAMES, replace_file
@@ -28,6 +30,7 @@ from shadowd.app import generic, gridengine, torque
 from shadowd.app.asuser import ClaimsAs, FilesAs
 from shadowd.app.fencing import fencer
 from shadowd.app.hinting import hinted
+from shadowd.app.peers import answering
 from shadowd.app.prepared import Prepared
 from shadowd.config.models import CellSettings, Settings
 from shadowd.core.cell import Cell
@@ -57,6 +60,9 @@ class Assembled:
 
 def prepare(settings: Settings, cell: CellSettings, environ: Mapping[str, str]) -> Prepared:
     """Look at the cell's files and at what its master needs here; raises CellError with what is missing."""
+    empty = unmounted(cell.place)
+    if empty:
+        raise CellError(str(cell.place), empty, "mount it; nothing is to be written there before")
     kinds = {"generic": generic.prepare, "torque": torque.prepare}
     prepared = kinds.get(cell.kind, gridengine.prepare)(settings, cell, environ)
     prepared.examiner.look()
@@ -99,12 +105,22 @@ def assemble(
     timing = settings.timing()
     identity = SystemIdentity(settings.name, host)
     earlier = () if prepared.named else inherit(prepared.stem, identity.boot_id)
-    claims, listing = (
-        ClaimsAs(prepared.user, DirectoryClaimLog(files.paths.state, settings.name, host, clock.wall))
+    seal = CellIdentity(
+        files.paths.state,
+        memory_of(prepared.state_dir, settings.name, host, files.paths.state),
+        cell=settings.name,
+        host=host,
+        boot_id=identity.boot_id,
+        answering=lambda: answering(files, prepared.probe, host),
+    )
+    claim_log, fence_log = (
+        DirectoryClaimLog(files.paths.state, settings.name, host, clock.wall)
         for _ in range(2)  # the fence lists on a thread of its own
     )
     processes = Keeper(prepared.stem.with_name(f"{prepared.stem.name}{PROCESSES}"), identity.boot_id)
     log = settings.launch.log_file or log_path(log_dir, prepared.runtime_dir, prepared.stem.name)
+    claims = ClaimsAs(prepared.user, IdentifiedClaims(claim_log, seal))
+    listing = ClaimsAs(prepared.user, fence_log)
     launcher = PairLauncher(
         settings.name,
         prepared.pair,
@@ -153,7 +169,7 @@ def assemble(
     )
     lanes = Lanes(clock, submit=submit, post=post, note=note, timing=timing)
     lease = Keeper(prepared.stem.with_name(f"{prepared.stem.name}.lease.json"), identity.boot_id)
-    outlet = CellOutlet(prepared, lease, leased, identity.boot_id, earlier)
+    outlet = CellOutlet(prepared, lease, leased, seal, boot_id=identity.boot_id, earlier=earlier)
     submit(lambda: outlet.reserve(lease, processes))
     spool = SpoolLog(
         files.paths.lock.parent / f"messages_shadowd.{prepared.full_name.split('.')[0]}",
@@ -206,6 +222,8 @@ class CellOutlet:
         prepared: Prepared,
         lease: Keeper,
         leased: Callable[[], None],
+        seal: CellIdentity,
+        *,
         boot_id: str,
         earlier: tuple[str, ...] = (),
     ) -> None:
@@ -214,7 +232,8 @@ class CellOutlet:
         self._cell = prepared.settings.name
         self._lease = lease
         self._leased = leased
-        self._beats = BeatPlace(prepared.files.paths.beat, prepared.user) if beats_itself else None
+        self._beat = prepared.files.paths.beat if beats_itself else None
+        self._seal = seal
         self._user = prepared.user
         self._local = stem.with_name(f"{stem.name}.state.json")
         self._shared = prepared.files.paths.state / "hosts" / f"{prepared.host}.json"
@@ -233,10 +252,13 @@ class CellOutlet:
         self._tell(self._local, replace_file(self._local, record))
 
     def write_shared(self, record: bytes) -> str | None:
-        """Replace ``hosts/<host>.json`` as the cell's user; tell of another machine that wrote it since.
+        """Replace ``hosts/<host>.json`` as the cell's user, in no other directory than the cell's.
 
-        What lay there before the first time may be of an earlier boot.
+        Tell of another machine that wrote it since. What lay there before the first time may be of an
+        earlier boot.
         """
+        if self._seal.foreign:
+            return None
         become(self._user)
         found = self._writer() if self._published else self._boot_id
         for path in self._earlier:
@@ -259,7 +281,8 @@ class CellOutlet:
         A record that cannot be renewed is taken away: the enforcer must not end a healthy master for it. The
         next daemon puts a master without a record on trial (PROTOCOL rule 9).
         """
-        problem = write_lease(self._lease, kept, self._beats)
+        beats = BeatPlace(self._beat, self._user, self._seal.word) if self._beat else None
+        problem = write_lease(self._lease, kept, beats)
         self._tell(self._lease.path, problem)
         if problem is not None:
             write_lease(self._lease, None)

@@ -86,6 +86,18 @@ def default_runtime_dir(environ: Mapping[str, str], uid: int | None = None) -> P
     return Path(f"/tmp/shadowd-{uid}")  # noqa: S108 - the daemon that makes it checks its owner and mode
 
 
+def default_state_dir(environ: Mapping[str, str], uid: int | None = None) -> Path:
+    """Return where this host keeps what must outlive a boot, when nobody says otherwise."""
+    uid = os.geteuid() if uid is None else uid
+    if uid == 0:
+        return Path("/var/lib/shadowd")
+    for variable, below in (("XDG_STATE_HOME", ""), ("HOME", ".local/state")):
+        home = environ.get(variable, "")
+        if home.startswith("/") and "\0" not in home:
+            return Path(home) / below / "shadowd"
+    return default_runtime_dir(environ, uid) / "lib"
+
+
 def default_log_file(runtime_dir: Path, uid: int | None = None) -> Path:
     """Return the local log, which must work when the cell's spool does not."""
     uid = os.geteuid() if uid is None else uid

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from shadowd.config import words
-from shadowd.config.environment import default_runtime_dir
+from shadowd.config.environment import default_runtime_dir, default_state_dir
 from shadowd.config.fields import (
     AsTuple,
     CellName,
@@ -208,6 +208,11 @@ class Settings(Strict):
         default_factory=lambda: default_runtime_dir(os.environ),
         description="Local directory for locks, sockets and state.",
         examples=["/run/shadowd"],
+    )
+    state_dir: FilePath = Field(
+        default_factory=lambda: default_state_dir(os.environ),
+        description="Local directory for what this host remembers of each cell; outlives a boot.",
+        examples=["/var/lib/shadowd"],
     )
     watch: bool = described(True, "Let inotify wake the daemon early; nothing depends on it.")  # noqa: FBT003
     hardware_watchdog: OptionalFile = described(

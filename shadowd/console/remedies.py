@@ -79,6 +79,8 @@ REMEDIES: dict[Reason, str] = {
     "this host's name is not another's, too (host_aliases).",
     Reason.LOOKING: "Wait for the first check. If it stays, the reads of SPOOL do not come back.",
     Reason.CELL_UNREADABLE: "See that SPOOL/shadowd/claims can be listed from that host: mounted, rights.",
+    Reason.CELL_FOREIGN: "Mount on that host the file system that holds the cell, and write nothing into the "
+    "place before. To accept another directory after a restore, remove the file that the detail names.",
     Reason.LEDGER_DOUBT: "Move the named files out of SPOOL/shadowd/claims and notices once you know whose "
     "they are; never a numbered claim of this cell. If a newer release wrote them, upgrade this host.",
     Reason.LEDGER_SHRANK: "Restore SPOOL/shadowd from before, or restart shadowd on every host, the master's "

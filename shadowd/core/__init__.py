@@ -130,6 +130,11 @@ Guarding
         Only what accounts for nothing is pruned: what stands before the last epoch confirmed by a launch, and
         what was closed ``failed``; never the highest. It needs no success. A number that the others do not
         lead to is a doubt, and counts as nothing else. ``adapters.pruning``, ``adapters.claimnames``
+        The directory has an identity, written once before the first claim and remembered on the local disk of
+        each host. With another one, without the remembered one, with fewer epochs than remembered, or beneath
+        an empty mount point, it is not the cell's: no bid, no notice, no founding, alarm; a guard renews
+        nothing, so its master lives until its lease ends. No cell is founded while another host of the list
+        answers as master. ``eligibility``, ``guard``, ``adapters.cellidentity``, ``adapters.mounts``
 
 The ancestor's lock
     16. Empty or unknown content: hands off. ``eligibility``, ``bid``. TORQUE's server.lock too: held or

@@ -12,7 +12,17 @@ from shadowd.core.accounts import Account
 from shadowd.core.events import Observed, Probed
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import Refusal
-from shadowd.core.values import Epoch, Host, Instant, LockKind, ProbeOutcome, Seconds, ServerLock, Unknown
+from shadowd.core.values import (
+    Epoch,
+    Host,
+    Instant,
+    LockKind,
+    ProbeOutcome,
+    Problem,
+    Seconds,
+    ServerLock,
+    Unknown,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +76,8 @@ def unproved(event: Probed) -> Refusal | None:
 
 def _records(seen: Observed, known: Circumstances) -> Iterator[Refusal]:
     if isinstance(seen.ledger, Unknown):
-        yield _unreadable(Reason.CELL_UNREADABLE, seen.ledger)
+        foreign = seen.ledger.problem is Problem.FOREIGN
+        yield _unreadable(Reason.CELL_FOREIGN if foreign else Reason.CELL_UNREADABLE, seen.ledger)
         return
     for doubt in seen.ledger.doubts[:3]:
         yield _unreadable(Reason.LEDGER_DOUBT, doubt)

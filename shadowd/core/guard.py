@@ -13,7 +13,7 @@ lease before anybody could read the shared directory, and learns from the first 
 from dataclasses import replace
 from enum import Enum
 
-from shadowd.core.actions import Action, Inspect, KeepLease, Observe
+from shadowd.core.actions import Action, Inspect, KeepLease, Level, Observe, Say
 from shadowd.core.beating import Beating
 from shadowd.core.ending import Ending
 from shadowd.core.ending import Step as EndingStep
@@ -36,6 +36,7 @@ from shadowd.core.values import (
     LockKind,
     NoticeKind,
     PairView,
+    Problem,
     Seconds,
     Unknown,
 )
@@ -81,6 +82,8 @@ class Guard:
         """The last round showed a lock that names no claim."""
         self._taken = False
         """The last round showed that another server took the server lock."""
+        self._foreign = False
+        """It was told that another directory lies in the place of the cell's."""
         self._next_look = now
         self._looked = Instant(now - _EARLY)
         self._next_inspection = now
@@ -176,7 +179,8 @@ class Guard:
 
     def _observed(self, seen: Observed, now: Instant) -> tuple[Action, ...]:
         if isinstance(seen.ledger, Unknown):
-            return ()
+            return self._unlisted(seen.ledger)
+        self._foreign = False
         record = seen.ledger.get(self._epoch)
         if record is not None and not record.belongs_to(self.claim):
             return self._stop(Reason.SUPERSEDED)
@@ -194,6 +198,14 @@ class Guard:
         if self._deposed(seen):
             return self._stop(Reason.FOREIGN_SERVER)
         return self._keep_up(seen, seen.ledger)
+
+    def _unlisted(self, why: Unknown) -> tuple[Action, ...]:
+        """Renew nothing; and tell once that another directory lies in the place of the cell's (rule 15)."""
+        told, self._foreign = self._foreign, why.problem is Problem.FOREIGN
+        if told or not self._foreign:
+            return ()
+        detail = f"{why.subject}: {why.detail}"
+        return (Say("cell.foreign", Reason.CELL_FOREIGN, Level.ALARM, self._epoch, detail),)
 
     def _over(self, now: Instant) -> bool:
         """Tell whether the lease is over, and nothing that may be found at once could make that moot."""

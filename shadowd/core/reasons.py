@@ -61,6 +61,7 @@ class Reason(Enum):
     # Why not.
     LOOKING = ("looking", "nothing was read yet")
     CELL_UNREADABLE = ("cell_unreadable", "the claims directory cannot be read")
+    CELL_FOREIGN = ("cell_foreign", "the shared directory is not the one that this host knows as the cell's")
     LEDGER_DOUBT = ("ledger_doubt", "the claims directory holds records that are not this cell's")
     LEDGER_SHRANK = ("ledger_shrank", "the claims directory lost records: emptied or restored")
     LOCKED = ("locked", "a lock lies in the spool: regular shutdown, or another shadow at work")

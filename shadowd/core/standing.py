@@ -21,6 +21,7 @@ _WAITS = frozenset(
 """Refusals that pass by themselves: no reason to tell anybody while the master beats."""
 _EVENTS = {
     Reason.BEAT_UNKNOWN: "heartbeat.unknown",
+    Reason.CELL_FOREIGN: "cell.foreign",
     Reason.LEDGER_DOUBT: "ledger.doubt",
     Reason.LEDGER_SHRANK: "ledger.doubt",
 }
@@ -43,6 +44,10 @@ class Standing:
         if not standing:
             return (Say("shadow.eligible", Reason.ALL_CLEAR),)
         return tuple(
-            Say(_EVENTS.get(item.reason, "shadow.ineligible"), item.reason, Level.WARNING, None, item.detail)
+            Say(_EVENTS.get(item.reason, "shadow.ineligible"), item.reason, _level(item), None, item.detail)
             for item in new
         )
+
+
+def _level(item: Refusal) -> Level:
+    return Level.ALARM if item.reason is Reason.CELL_FOREIGN else Level.WARNING

@@ -25,6 +25,7 @@ class Row:
 
 REFUSALS = (
     Reason.CELL_UNREADABLE,
+    Reason.CELL_FOREIGN,
     Reason.LEDGER_DOUBT,
     Reason.LEDGER_SHRANK,
     Reason.LOCK_UNKNOWN,

@@ -92,6 +92,11 @@ EVENTS: dict[str, EventName] = {
         ("io.resumed", _INFO, "The cell's file system answers again."),
         ("cell.disabled", _ALARM, "A cell of the configuration cannot be served; the others are."),
         (
+            "cell.foreign",
+            _ALARM,
+            "The shared directory is not the one that this host knows as the cell's; nobody here bids.",
+        ),
+        (
             "cell.waiting",
             _INFO,
             "Another daemon of this machine serves the cell; this one waits for its end.",

@@ -114,7 +114,7 @@ class ToyCell:
         home = self.home(host)
         path = home / "shadowd.toml"
         path.write_text(
-            f'host = "{host}"\nruntime_dir = "{home}/run"\n'
+            f'host = "{host}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n'
             f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n' + self.table(host, **keys)
         )
         return path

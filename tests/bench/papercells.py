@@ -137,7 +137,7 @@ def configure(
 ) -> Path:
     """Write the configuration of one daemon that serves these cells; ``keys`` are added to each."""
     home.mkdir(parents=True, exist_ok=True)
-    head = f'watch = {str(watch).lower()}\nruntime_dir = "{run}"\n'
+    head = f'watch = {str(watch).lower()}\nruntime_dir = "{run}"\nstate_dir = "{run}/lib"\n'
     head += f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
     tables = (
         f'[[cell]]\nname = "{cell.name}"\nsge_root = "{cell.root}"\nsge_cell = "{NAME}"\n{keys}\n'

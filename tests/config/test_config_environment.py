@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowd.config.environment import INTERVALS, default_log_file, default_runtime_dir, intervals
+from shadowd.config.environment import (
+    INTERVALS,
+    default_log_file,
+    default_runtime_dir,
+    default_state_dir,
+    intervals,
+)
 from shadowd.config.load import examine, from_environment, load
 from shadowd.core.timing import Timing
 from shadowd.errors import ConfigError
@@ -181,3 +187,11 @@ def test_no_environment_gives_anything_but_settings_or_a_config_error(environ: d
     else:
         told = "settings"
     assert told
+
+
+def test_what_a_host_remembers_outlives_a_boot() -> None:
+    """Root's in /var/lib; a user's where the XDG specification says; only without a home where it can be."""
+    assert default_state_dir({"HOME": "/root"}, uid=0) == Path("/var/lib/shadowd")
+    assert default_state_dir({"XDG_STATE_HOME": "/s", "HOME": "/h"}, uid=7) == Path("/s/shadowd")
+    assert default_state_dir({"XDG_STATE_HOME": "s", "HOME": "/h"}, uid=7) == Path("/h/.local/state/shadowd")
+    assert default_state_dir({}, uid=7) == Path("/tmp/shadowd-7/lib")

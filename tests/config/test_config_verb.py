@@ -129,7 +129,17 @@ def test_schema_describes_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert shadowd("schema") == 0
     schema = json.loads(capsys.readouterr().out)
     cell = schema["$defs"]["CellSettings"]
-    top = {"cell", "log", "host", "runtime_dir", "watch", "hints", "hint_port", "hardware_watchdog"}
+    top = {
+        "cell",
+        "log",
+        "host",
+        "runtime_dir",
+        "state_dir",
+        "watch",
+        "hints",
+        "hint_port",
+        "hardware_watchdog",
+    }
     assert top == set(schema["properties"])
     assert not schema["required"]
     assert not cell["required"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from shadowd.core.events import Namesake, TakeoverAsked
 from shadowd.core.fitness import Fitness, SharedPath
 from shadowd.core.reasons import Reason
-from shadowd.core.values import Instant, NoticeKind, ProbeOutcome, ServerLock
+from shadowd.core.values import Instant, NoticeKind, ProbeOutcome, Problem, ServerLock, Unknown
 from tests.core.rounds import ELSEWHERE, FOREIGN, HERE, PAUSE, THERE, UNREADABLE, record
 from tests.core.seat import Seat
 
@@ -49,6 +49,7 @@ def asked(seat: Seat) -> None:
 
 OBSTACLES: dict[Reason, Scenario] = {
     Reason.CELL_UNREADABLE: change(unlisted=UNREADABLE),
+    Reason.CELL_FOREIGN: change(unlisted=Unknown(Problem.FOREIGN, "shadowd/cell.json", "of another cell")),
     Reason.LEDGER_DOUBT: change(doubts=(UNREADABLE,)),
     Reason.LEDGER_SHRANK: forgotten,
     Reason.LOCK_UNKNOWN: change(lock=UNREADABLE),

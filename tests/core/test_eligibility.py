@@ -64,6 +64,11 @@ SAID = "a file: unreadable (input/output error)"
 Row = tuple[dict[str, Any], dict[str, Any], Refusal]
 ROWS: tuple[Row, ...] = (
     ({"ledger": UNREADABLE}, {}, Refusal(Reason.CELL_UNREADABLE, SAID)),
+    (
+        {"ledger": Unknown(Problem.FOREIGN, "shadowd/cell.json", "of another cell")},
+        {},
+        Refusal(Reason.CELL_FOREIGN, "shadowd/cell.json: of another cell (of another cell)"),
+    ),
     ({"ledger": ledger(doubts=(UNREADABLE,))}, {}, Refusal(Reason.LEDGER_DOUBT, SAID)),
     (
         {"ledger": ledger(confirmed(2))},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shadowd.core.actions import ClearLock, Inspect, KeepLease, Observe, StopPair
+from shadowd.core.actions import ClearLock, Inspect, KeepLease, Level, Observe, StopPair
 from shadowd.core.events import Inspected, LockCleared, Woken
 from shadowd.core.guard import Duty, Guard
 from shadowd.core.lease import Reign
@@ -17,7 +17,9 @@ from shadowd.core.values import (
     Lock,
     LockKind,
     NoticeKind,
+    Problem,
     Seconds,
+    Unknown,
 )
 from tests.core import phases
 from tests.core.rounds import (
@@ -382,3 +384,22 @@ def test_it_answers_for_a_master_that_ended_by_itself() -> None:
     guard.step(Inspected(Epoch(1), GONE), Instant(1))
     assert guard.duty is Duty.END
     assert guard.answers_until == NEVER
+
+
+def test_another_directory_in_the_place_of_the_cells_is_told_and_kills_nobody_at_once() -> None:
+    """Nothing of it is believed: the lease is not renewed, and binds as in any other outage (rule 15)."""
+    seat = Seat()
+    phases.active(seat)
+    foreign = Unknown(Problem.FOREIGN, "shadowd/cell.json", "of another cell")
+    for _ in range(2):
+        seat.world.unlisted = foreign
+        seat.run(60, masters_beat=True)
+        assert seat.times(StopPair) == []
+        seat.world.unlisted = None
+        seat.run(60, masters_beat=True)
+    said = [(line.level, line.detail) for line in seat.heard("cell.foreign")]
+    assert said == [(Level.ALARM, "shadowd/cell.json: of another cell")] * 2
+    seat.world.unlisted = foreign
+    seat.run(800, masters_beat=True)
+    assert (State.ACTIVE, Reason.LEASE_OVER, State.STANDBY) in seat.rows
+    assert Reason.CELL_FOREIGN in seat.reasons

@@ -74,7 +74,7 @@ class Generic:
         )
         path = home / "shadowd.toml"
         path.write_text(
-            f'host = "{host}"\nruntime_dir = "{home}/run"\n'
+            f'host = "{host}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n'
             f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
             f'[[cell]]\nname = "single"\nkind = "generic"\ndirectory = "{self.shared}"\n{keys}\n'
             f"shared = {list(self.shared_paths)}\n"

@@ -73,7 +73,7 @@ class HandedOut:
             home = self.home(host)
             home.mkdir()
             (home / "shadowd.toml").write_text(
-                f'host = "{host.short}"\nruntime_dir = "{home}/run"\n'
+                f'host = "{host.short}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n'
                 f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n[[cell]]\n{lines}'
             )
             daemon = launch(home, host.short, before=host.argv([]))

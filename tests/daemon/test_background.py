@@ -100,7 +100,7 @@ def test_a_start_that_fails_says_so(
     """The status is that of sysexits.h, the words name what is wrong, and nothing stays behind."""
     home = place / "beta"
     home.mkdir()
-    (home / "shadowd.toml").write_text(f'runtime_dir = "{home}/run"\n{text}')
+    (home / "shadowd.toml").write_text(f'runtime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n{text}')
     start = launch(home, "beta", *(["--daemonize"] if background else []))
     assert start.process.wait(LONG) == status, (home / "stderr").read_text()
     said = (home / "stderr").read_text()
@@ -131,7 +131,8 @@ def test_of_two_cells_one_taken_the_other_is_served(place: Path) -> None:
     one, two = Toys.make(place / "one", "one", **SLOW), Toys.make(place / "two", "two", **SLOW)
     home = place / "beta"
     home.mkdir()
-    top = f'host = "beta"\nruntime_dir = "{home}/run"\n[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
+    top = f'host = "beta"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n'
+    top += f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
     (home / "shadowd.toml").write_text(top + one.cell.table("beta"))
     first = launch(home, "beta")
     first.wait_told("daemon.started")

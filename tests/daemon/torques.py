@@ -70,7 +70,7 @@ class Torque(Generic):
         )
         path = home / "shadowd.toml"
         path.write_text(
-            f'host = "{host}"\nruntime_dir = "{home}/run"\n'
+            f'host = "{host}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n'
             f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n'
             f'[[cell]]\nname = "single"\nkind = "torque"\ndirectory = "{self.shared}"\n'
             f'lock = "{self.method}"\n{keys}\n'

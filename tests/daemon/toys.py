@@ -267,7 +267,7 @@ def configure(home: Path, host: str, *toys: Toys, top: str = "", **keys: float |
     tables = "".join(toy.cell.table(host, **keys) for toy in toys)
     path = home / "shadowd.toml"
     path.write_text(
-        f'host = "{host}"\nruntime_dir = "{home}/run"\n{top}\n'
+        f'host = "{host}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/lib"\n{top}\n'
         f'[log]\nformat = "json"\nfile = "{home}/shadowd.log"\n{tables}'
     )
     return path

@@ -74,6 +74,7 @@ class Daemon(Ours):
         path = self.home / "shadowd.toml"
         path.write_text(
             f'runtime_dir = "/run/shadowd-{self.cell.name}"\n'
+            f'state_dir = "/run/shadowd-{self.cell.name}/lib"\n'
             f'[log]\nformat = "json"\nfile = "{self.log}"\n'
             f'[[cell]]\nname = "{self.cell.name}"\nkind = "torque"\ndirectory = "{PRIVATE}"\n{keys}\n'
             f"[cell.launch]\ncommand = {json.dumps(self.cell.command())}\n"
