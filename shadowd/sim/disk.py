@@ -9,6 +9,7 @@ This module refuses to decide anything: what an answer means is the host's part,
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -109,6 +110,8 @@ class Disk:
         self.published: dict[Host, bytes] = {}
         self.claims: dict[Epoch, Claim] = {}
         self.notices: dict[Epoch, frozenset[NoticeKind]] = {}
+        self.identity = ""
+        """Of the cell; empty until it is founded."""
         self.stir: Callable[[], None] = lambda: None
         """Called when an epoch gets a notice."""
         self._ledger: Ledger | None = None
@@ -172,6 +175,15 @@ class Disk:
             del self.claims[epoch]
             self.notices.pop(epoch, None)
         self._ledger = None
+
+    def old_copy(self, highest: int, *, identified: bool) -> "Disk":
+        """Return what lies beneath the mount point: a copy from when this was the highest epoch."""
+        old = copy(self)
+        old.stir = lambda: None
+        old.published = {}
+        old.identity = self.identity if identified else ""
+        old.put_back(highest)
+        return old
 
     def put_back(self, highest: int) -> None:
         """Lose every record above this epoch, as a restored directory does."""

@@ -70,6 +70,26 @@ class HostFaults(Repairs):
         host.freeze()
         return lambda: host.thaw(clock_stood=True, masters_first=strike.dice < 0.5)
 
+    def _unmount(self, host: SimHost, strike: Strike) -> Repair | None:
+        """Boot a host without its mount, and mount late; the old copy lacks something that it has seen.
+
+        The master of then was another host's, which a probe finds dead.
+        """
+        disk, seat = self._world.disk, self._seat(host)
+        if not host.up or not disk.identity or seat.disk is not disk:
+            return None
+        host.crash()
+        older = int(strike.dice * max(0, max(disk.claims, default=0) - 1))
+        seat.disk = disk.old_copy(older, identified=strike.dice < 0.5)
+        seat.disk.active = Random(strike.dice).choice(sorted(self._world.hosts))  # noqa: S311 - as above
+        host.boot()
+
+        def mount() -> None:
+            seat.disk = disk
+            host.stir()
+
+        return mount
+
     def _ambush(self, _host: SimHost, strike: Strike) -> Repair:
         """Take the master away, and strike the first bidder after some of his operations."""
         masters = self._world.masters()

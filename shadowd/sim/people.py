@@ -6,7 +6,7 @@ What a person did, a person undoes: whoever shut a master down wants one again l
 from random import Random
 
 from shadowd.core.events import TakeoverAsked
-from shadowd.core.values import Host, Lock, LockKind, NoticeKind, Seconds
+from shadowd.core.values import Epoch, Host, Lock, LockKind, NoticeKind, Seconds
 from shadowd.sim.host import SimHost
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Kind, Strike
@@ -117,7 +117,13 @@ class People(Repairs):
         return lambda: self._world.remove(clone)
 
     def _empty(self, _host: SimHost, _strike: Strike) -> None:
-        self._world.disk.put_back(0)
+        self._put_back(0)
 
     def _restore(self, _host: SimHost, strike: Strike) -> None:
-        self._world.disk.put_back(int(strike.dice * len(self._world.disk.claims)))
+        self._put_back(int(strike.dice * len(self._world.disk.claims)))
+
+    def _put_back(self, highest: int) -> None:
+        """Lose records; whoever did it tells every host to accept what lies there now."""
+        self._world.disk.put_back(highest)
+        for host in self._world.hosts.values():
+            self._seat(host).remembered_epoch = Epoch(0)

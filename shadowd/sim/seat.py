@@ -47,16 +47,21 @@ class Seat(Processes):
         """This life of the daemon wrote its record: what another boot wrote since is another machine's."""
         self.lie: ProbeOutcome | None = None
         """What a probe says whatever is true."""
+        self.remembered = ""
+        """The identity of the cell on this host's own disk, and the highest epoch seen there."""
+        self.remembered_epoch = Epoch(0)
 
     # --- ClaimLog ----------------------------------------------------------------------------------
 
     def list(self) -> Ledger | Unknown:
         """List claims and notices."""
-        return self._do(Op.LIST, self.disk.ledger)
+        return self._do(Op.LIST, lambda: self._foreign() or self.disk.ledger())
 
     def claim(self, claim: Claim) -> Claim | Unknown:
         """Link the claim; after any error read the number back."""
-        found = self._do(Op.LINK_CLAIM, lambda: self.disk.link_claim(claim))
+        found = self._do(
+            Op.LINK_CLAIM, lambda: self._foreign() or self._unfounded() or self.disk.link_claim(claim)
+        )
         if not isinstance(found, Unknown):
             return found
         back = self._do(Op.READ_CLAIM, lambda: self.disk.claims.get(claim.epoch))
@@ -65,11 +70,31 @@ class Seat(Processes):
     def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:
         """Link the notice; after any error list again."""
         del detail
-        problem = self._do(Op.LINK_NOTICE, lambda: self.disk.link_notice(claim, kind))
+        problem = self._do(Op.LINK_NOTICE, lambda: self._foreign() or self.disk.link_notice(claim, kind))
         if problem is None:
             return None
         there = self._do(Op.LIST, lambda: kind in self.disk.notices.get(claim.epoch, ()))
         return None if there is True else problem
+
+    def _foreign(self) -> Unknown | None:
+        """Tell whether this is not the directory that this host remembers (rule 15)."""
+        disk, known = self.disk, self.remembered
+        highest = max(disk.claims, default=Epoch(0))
+        if known and (disk.identity != known or highest < self.remembered_epoch):
+            return Unknown(Problem.FOREIGN, "cell.json", "another directory than this host remembers")
+        if disk.identity:
+            self.remembered, self.remembered_epoch = disk.identity, highest
+        return None
+
+    def _unfounded(self) -> Unknown | None:
+        """Found the cell where there is none, unless another host answers as master."""
+        if self.disk.identity:
+            return None
+        others = self.disk.shadows if isinstance(self.disk.shadows, tuple) else ()
+        if any(self.probe(host) is ProbeOutcome.ANSWERS for host in others if host != self.host):
+            return Unknown(Problem.FOREIGN, "cell.json", "there is none, and another host answers as master")
+        self.disk.identity = self.remembered = f"{self.host}-{self.timeline.now}"
+        return None
 
     # --- CellFiles ---------------------------------------------------------------------------------
 

@@ -80,6 +80,8 @@ class Steady:
         if not host.up:
             return True
         seat = host.seats[self._world.disk.cell]
+        if seat.disk is not self._world.disk:
+            return False
         if host.still or host.cut or host.on_operation is not None or not seat.view.sound:
             return False
         if any(process.alive and process.epoch != master.epoch for process in seat.processes):

@@ -32,6 +32,8 @@ class Kind(Enum):
     FREEZE_HOST = "freeze_host"
     STAND_CLOCK = "stand_clock"
     """A host stands still whole, and its BOOTTIME with it."""
+    UNMOUNT = "unmount"
+    """A host boots without its mount, and an old copy of the directory lies beneath."""
     AMBUSH = "ambush"
     """The master is lost, and whoever bids is struck between two of his actions."""
     GARBLE = "garble"
@@ -82,7 +84,15 @@ class Kind(Enum):
 
 
 EXOTIC = frozenset(
-    {Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.RESTARTER, Kind.EMPTY, Kind.RESTORE}
+    {
+        Kind.STALE_LISTING,
+        Kind.STAND_CLOCK,
+        Kind.STRAY,
+        Kind.RESTARTER,
+        Kind.EMPTY,
+        Kind.RESTORE,
+        Kind.UNMOUNT,
+    }
 )
 """Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
 NAMES = frozenset({Kind.RENAME, Kind.CLONE})
@@ -102,6 +112,7 @@ _LONGEST = {
     Kind.FREEZE_DAEMON: 2000.0,
     Kind.FREEZE_HOST: 2000.0,
     Kind.STAND_CLOCK: 2000.0,
+    Kind.UNMOUNT: 2400.0,
     Kind.AMBUSH: 1500.0,
     Kind.GARBLE: 900.0,
     Kind.LOSE_REPLIES: 1500.0,

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(120), ROOT]
 @pytest.fixture(params=[Mounted, MountedTorque], ids=["generic", "torque"])
 def single(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mounted]:
     """Give a cell of alpha and beta, where nothing runs yet."""
-    made: Mounted = request.param(tmp_path / "cell").create()
+    made: Mounted = request.param(tmp_path / "cell", keys={"stale_after": 8, "window": 15}).create()
     yield made
     made.close()
 

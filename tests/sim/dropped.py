@@ -31,6 +31,7 @@ from shadowd.sim.master import Master
 from shadowd.sim.seat import Seat
 
 Patch = pytest.MonkeyPatch
+owe = OwnEpochs.owe
 RULES: dict[str, Callable[[Patch], None]] = {}
 
 
@@ -358,6 +359,37 @@ def r15_prune_whatever_is_old(patch: Patch) -> None:
 def r8_any_beat_ends_the_back_off(patch: Patch) -> None:
     """Take the beats of a launch that came to nothing for a master."""
     patch.setattr(memory.Memory, "reigns", lambda _self: True)
+
+
+@rule
+def r15_notices_of_any_claim(patch: Patch) -> None:
+    """Take an epoch for ours by its number, whichever claim holds that."""
+    link = Disk.link_notice
+
+    def by_number(self: Disk, claim: ClaimKey, kind: NoticeKind) -> Any:
+        holder = self.claims.get(claim.epoch)
+        return link(self, claim if holder is None else holder.key, kind)
+
+    patch.setattr(Disk, "link_notice", by_number)
+    patch.setattr(OwnEpochs, "owe", lambda self, claim, kind, now, _ledger=None: owe(self, claim, kind, now))
+
+
+@rule
+def r15_identity_unread(patch: Patch) -> None:
+    """Believe whatever directory lies there."""
+    patch.setattr(Seat, "_foreign", lambda _self: None)
+
+
+@rule
+def r15_epochs_not_remembered(patch: Patch) -> None:
+    """Know an old copy by its identity alone."""
+    patch.setattr(Seat, "remembered_epoch", _always(0), raising=False)
+
+
+@rule
+def r15_found_beside_a_master(patch: Patch) -> None:
+    """Found a cell without asking anybody."""
+    patch.setattr(Seat, "_unfounded", lambda _self: None)
 
 
 @rule

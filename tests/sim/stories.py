@@ -179,6 +179,39 @@ def emptied_directory(day: Day) -> None:
     cut_within_its_lease(day)
 
 
+def old_copy_beneath_the_mount_point(day: Day) -> None:
+    """A shadow boots without its mount; beneath lies what once was a cell of its own (rule 15)."""
+    _boot_unmounted(day, "of old")
+
+
+def old_copy_with_the_identity(day: Day) -> None:
+    """Likewise, and the copy was made after the cell was founded: it only ends with a lower epoch."""
+    _boot_unmounted(day, day.world.disk.identity)
+
+
+def reinstalled_and_not_mounted(day: Day) -> None:
+    """Likewise, and the host remembers nothing, for it was installed anew; but the master answers."""
+    _boot_unmounted(day, "", remembers=False)
+
+
+def _boot_unmounted(day: Day, identity: str, *, remembers: bool = True) -> None:
+    seat, disk = day.world["b"].seats[day.world.disk.cell], day.world.disk
+
+    def boot() -> None:
+        day.world["b"].crash()
+        seat.disk = disk.old_copy(0, identified=False)
+        seat.disk.identity = identity
+        seat.disk.active = Host("c")  # the master then
+        seat.remembered = seat.remembered if remembers else ""
+        day.world["b"].boot()
+
+    def mount() -> None:
+        seat.disk = disk
+
+    at(day, NOON, boot)
+    at(day, NOON + 4000, mount)
+
+
 def crash_within_the_lock(day: Day) -> None:
     """A claimant dies while it places its lock (rule 17)."""
     at(day, NOON, day.world["a"].crash)

@@ -56,8 +56,10 @@ NEEDED: list[tuple[str, Story]] = [
     ("r14_another_boot_is_over", stories.cloned_beside_its_master),
     ("r14_a_clone_adopts", stories.cloned_with_a_startup_script),
     ("r14_old_names_are_others", stories.renamed_without_its_record),
-    ("r15_loss_unnoticed", stories.emptied_directory),
     ("r15_prune_whatever_is_old", stories.failed_starts_while_cut_off),
+    ("r15_identity_unread", stories.old_copy_beneath_the_mount_point),
+    ("r15_epochs_not_remembered", stories.old_copy_with_the_identity),
+    ("r15_found_beside_a_master", stories.reinstalled_and_not_mounted),
     ("r16_foreign_lock_is_ours", stories.shutdown_without_a_guard),
     ("r17_lock_in_two_steps", stories.crash_within_the_lock),
     ("r18_claim_locks_stay", stories.late_lock_beside_a_master),
@@ -99,6 +101,8 @@ MARGIN = {
     "r4_claim_before_verifying": "a guarded master that does not beat was stopped before, by its lease",
     "r6_no_last_look": "lock, beat and act_qmaster tell of a later master too",
     "r8_launch_unannounced": "a claim that announced nothing is waited for as long, but for a step-down",
+    "r15_loss_unnoticed": "nothing is written about a number that another claim holds now",
+    "r15_notices_of_any_claim": "a directory that lost records is noticed before its numbers are used again",
     "r12_failed_skips_timers": "a launch that failed was stopped before it was closed",
 }
 """Rules whose loss nothing noticed yet, and what stands behind them."""
@@ -135,6 +139,14 @@ def test_failed_starts_of_a_day_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert 20 < failures(hours) <= bound
     RULES[BOUNDED](monkeypatch)
     assert failures(hours) > bound
+
+
+def test_numbers_that_are_used_again_close_nobodys_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an emptied directory: either of two rules is enough, and without both a living epoch is closed."""
+    for name in ("r15_loss_unnoticed", "r15_notices_of_any_claim"):
+        assert not hurt(live(stories.emptied_directory))
+        RULES[name](monkeypatch)
+    assert hurt(live(stories.emptied_directory))
 
 
 def test_every_rule_is_needed_or_is_margin() -> None:
