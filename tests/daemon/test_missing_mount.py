@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(120), ROOT]
 @pytest.fixture(params=[Mounted, MountedTorque], ids=["generic", "torque"])
 def single(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mounted]:
     """Give a cell of alpha and beta, where nothing runs yet."""
-    made: Mounted = request.param(tmp_path / "cell", keys={"stale_after": 8, "window": 15}).create()
+    made: Mounted = request.param(
+        tmp_path / "cell", keys={"stale_after": 8, "window": 15, "restart_limit": 3}
+    ).create()
     yield made
     made.close()
 
@@ -58,7 +60,7 @@ def test_a_host_that_did_not_mount_the_directory_starts_no_second_master(single:
     beta = single.serve_on("beta", mounted=False)
     said = lambda: beta.refused("cell_foreign") or single.masters("beta")  # noqa: E731 - a long line's name
     patiently(said, LONG, "a refusal", single.story)
-    assert single.masters() == healthy
+    assert single.masters() == healthy, single.story()
     assert "remove" in beta.wait_refused("cell_foreign")["detail"]
     beats_on(single)
     assert single.masters() == healthy
