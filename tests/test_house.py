@@ -99,9 +99,10 @@ def test_top_level() -> None:
 
 
 def test_module_length() -> None:
-    """No module is longer than 500 lines, which is enough for one reason to change."""
+    """No module is longer than 500 lines, enough for one reason to change; a list of stories may have 600."""
+    limits = {path: 600 if path.parts[0] == "tests" else 500 for path in python()}
     lengths = {path: text.count("\n") for path, text in python().items()}
-    assert {str(path): length for path, length in lengths.items() if length > 500} == {}
+    assert {str(path): lengths[path] for path in limits if lengths[path] > limits[path]} == {}
 
 
 def test_module_names() -> None:
