@@ -95,7 +95,8 @@ class TrueOutcomes(Judge):
                         )
 
     def _confirm(self, claim: Claim) -> None:
-        processes = self._world.hosts[claim.host].seats[self._world.disk.cell].processes
+        seats = [host.seats[self._world.disk.cell] for host in self._world.hosts.values()]
+        processes = [each for seat in seats for each in seat.processes]
         ours = [each for each in processes if isinstance(each, Master) and each.nonce == claim.nonce]
         if ours and not any(master.writing for master in ours):
             self._convict(Promise.DEATH, f"epoch {claim.epoch} on {claim.host} never started")
