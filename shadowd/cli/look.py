@@ -45,12 +45,12 @@ def look(args: argparse.Namespace, *, everything: bool = False) -> list[Report]:
     """Look at the cells that the arguments name; raises ``ConfigError``.
 
     ``everything`` adds those of which only a daemon at work here knows: for people, not for monitoring,
-    which is told what to watch.
+    which is told what to watch, and where the hosts of a cell are not found by their names.
     """
     if everything and not args.cell:
         wanted = all_places(args.config, os.environ)
     else:
-        wanted = places(args.config, args.cell, os.environ)
+        wanted = places(args.config, args.cell, os.environ, names=not everything)
     return [report(gathered) for gathered in gather(wanted, args.timeout, time.time)]
 
 

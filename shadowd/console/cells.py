@@ -20,6 +20,7 @@ from shadowd.config.source import find
 from shadowd.console import records
 from shadowd.console.fencing import FenceProgram
 from shadowd.console.gather import Place, SeenLock, Shared, living, local_record
+from shadowd.console.names import wrong_names
 from shadowd.core.values import Host, Seconds, Unknown
 from shadowd.errors import CellError, ConfigError
 
@@ -31,15 +32,20 @@ _PBS_SERVER, _SGE_QMASTER = 15001, 6444
 """The ports where nothing names another one."""
 
 
-def places(config: Path | None, wanted: Iterable[str], environ: Mapping[str, str]) -> list[Place]:
-    """Return the places of all cells, or of the wanted ones; raises ``ConfigError``."""
+def places(
+    config: Path | None, wanted: Iterable[str], environ: Mapping[str, str], *, names: bool = False
+) -> list[Place]:
+    """Return the places of all cells, or of the wanted ones; raises ``ConfigError``.
+
+    ``names``: also look where the other hosts are found from here.
+    """
     cells = {cell.name: cell for cell in light_settings(config, environ).cells}
-    names = list(dict.fromkeys(wanted)) or list(cells)
-    for name in names:
+    chosen = list(dict.fromkeys(wanted)) or list(cells)
+    for name in chosen:
         if name not in cells:
             known = ", ".join(sorted(cells)[:20]) or "none"
             raise ConfigError("--cell", f"there is no cell {records.clean(name)!r}", f"cells here: {known}")
-    return [_place(cells[name]) for name in names]
+    return [_place(cells[name], names=names) for name in chosen]
 
 
 def all_places(config: Path | None, environ: Mapping[str, str]) -> list[Place]:
@@ -82,20 +88,23 @@ def _stranger(name: str, runtime_dir: Path) -> Place:
     return Place(name, "unknown", "", runtime_dir, str(runtime_dir), read)
 
 
-def _place(cell: LightCell) -> Place:
+def _place(cell: LightCell, *, names: bool = False) -> Place:
     return Place(
         name=cell.name,
         kind=cell.kind,
         host=cell.host or "",
         runtime_dir=cell.runtime_dir,
         spool=str(cell.directory),
-        read=lambda: read_shared(cell),
+        read=lambda: read_shared(cell, names=names),
         readable=cell.readable,
     )
 
 
-def read_shared(cell: LightCell) -> Shared:
-    """Look at everything of a cell once; may hang; raises ``CellError``."""
+def read_shared(cell: LightCell, *, names: bool = False) -> Shared:
+    """Look at everything of a cell once; may hang; raises ``CellError``.
+
+    ``names``: also where its other hosts are found from here, if the master is asked over TCP.
+    """
     from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415 - in the thread, not at start
     from shadowd.adapters.ground import survey  # noqa: PLC0415
     from shadowd.adapters.hostnames import machine_names  # noqa: PLC0415
@@ -104,11 +113,12 @@ def read_shared(cell: LightCell) -> Shared:
 
     found = survey(cell.sge_root, cell.sge_cell, cell.directory, cell.user, cell.server_lock)
     own = (cell.host,) if cell.host else machine_names(Seconds(1))
-    names = found.names.knowing(own)
-    host = names.canonical(own[0])
+    rules = found.names.knowing(own)
+    host = rules.canonical(own[0])
     paths = found.paths
-    files = replace(found, names=names).files(cell.name, host)
     hosts = records.read_hosts(paths.state / "hosts")
+    files = replace(found, names=rules).files(cell.name, host)
+    active, shadows = files.read_active(), files.read_shadows()
     return Shared(
         host=host,
         spool=str(paths.spool),
@@ -117,8 +127,8 @@ def read_shared(cell: LightCell) -> Shared:
         lock_owner=_owner(paths.lock),
         beat=files.read_beat(),
         beat_wall=_modified(paths.beat),
-        active=files.read_active(),
-        shadows=files.read_shadows(),
+        active=active,
+        shadows=shadows,
         pause=files.read_pause().pause,
         hosts=hosts,
         fence=_fence(cell.fence) if cell.fence else None,
@@ -128,7 +138,14 @@ def read_shared(cell: LightCell) -> Shared:
         holder="" if port is None else _holder(port, paths.spool, found.owner),
         clashes=find_clashes(paths, found.names, () if isinstance(hosts, Unknown) else hosts, own[:1]),
         loose=loose_directories(paths.state, found.owner),
+        names=wrong_names(files, _known(active, shadows), cell.addresses) if names and port else (),
     )
+
+
+def _known(active: Host | Unknown, shadows: tuple[Host, ...] | Unknown) -> list[Host]:
+    """Return the hosts that the cell's files name, the master's first."""
+    first = [] if isinstance(active, Unknown) else [active]
+    return first if isinstance(shadows, Unknown) else [*first, *shadows]
 
 
 def _port(cell: LightCell) -> int | None:

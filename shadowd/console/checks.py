@@ -12,6 +12,7 @@ from shadowd.console.fencing import fence_items
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
+from shadowd.console.names import name_items
 from shadowd.console.project import CellView, is_over, moved_text
 from shadowd.console.records import HostRecord, clean, in_words
 from shadowd.console.remedies import HAND_OVER, RESTART, START, START_GUARD, remedy
@@ -56,6 +57,7 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
     yield _shadows(gathered, view, shared)
     for clash in shared.clashes:
         yield Item("names", _CRITICAL if clash.merged else _WARNING, clean(clash.text), clean(clash.remedy))
+    yield from name_items(shared.names, shared.active if isinstance(shared.active, str) else "")
     yield from _daemon(gathered, expected=_expected(gathered, view))
     if shared.unknown_owner:
         text = (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from shadowd.console import records
 from shadowd.console.deadline import run_all
 from shadowd.console.fencing import FenceProgram
+from shadowd.console.names import WrongName
 from shadowd.console.records import HostRecord
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import Host, Lock, Pause, Problem, ServerLock, Unknown
@@ -54,6 +55,8 @@ class Shared(NamedTuple):
     """Host names that count as one or as two, wrongly."""
     loose: tuple[str, ...] = ()
     """Directories of records that others than root and the cell's user may write, with who."""
+    names: tuple[WrongName, ...] = ()
+    """Hosts that are not found by their names here, where that was looked for."""
 
 
 class SeenLock(NamedTuple):

@@ -100,7 +100,7 @@ def test_a_hung_mount_cannot_hold_the_call(made: HandMade) -> None:
     made.local("h2", io_stuck=NOW - 95)
     program = (
         "import sys, time; from shadowd.console import cells; "
-        "cells.read_shared = lambda _: time.sleep(3600); "
+        "cells.read_shared = lambda *_, **__: time.sleep(3600); "
         "from shadowd.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     for verb in ("status", "check"):
