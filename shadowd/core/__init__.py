@@ -54,8 +54,11 @@ Becoming master
     4.  Verify before claiming: lock first, then beat, act_qmaster, shadow list, pause, probe. Whoever answers
         there as a master does is one, and is not replaced. Whoever listens there and does not may be anybody:
         that binds only where nothing accounts for the old master (no guard whose lease is over, no outcome,
-        no fence) and no operator asks. After ``died`` or ``stepped_down`` (rule 12) nobody is asked.
-        ``watch``, ``memory``, and the order of reads in ``runtime.executor``
+        no fence) and no operator asks. A name proves nothing about where "there" is: an address of this host
+        is none of another one, and what answers by it is *here*. A host that nobody can ask (no address but
+        ours, and none in its record) is doubt, which the same things settle, but no operator. After ``died``
+        or ``stepped_down`` (rule 12) nobody is asked. ``watch``, ``memory``, ``adapters.hostaddresses``, and
+        the order of reads in ``runtime.executor``
     5.  Bid only when all waiting by time alone is over: delay, leases, windows. ``accounts``, ``eligibility``
     6.  List, then test the licence, then act; a higher number ends the bid. ``bid``
     7.  Account for everyone who might be running, by their windows until they are confirmed and by their
@@ -88,8 +91,8 @@ Guarding
         and not at all where the guard beats.
         ``lease``, ``guard``, ``launching``, ``memory``, ``app.leases``, ``app.enforcer``, ``app.standin``
     10. A higher claim that is not ``failed`` stops the master, and so does the closing of its own epoch. So
-        does another host in act_qmaster, read twice, if a master answers there; else our name is written
-        again. ``guard``, ``upkeep``
+        does another host in act_qmaster, read twice, if a master answers there, and there is not here; else
+        our name is written again. ``guard``, ``upkeep``
     11. Stopping is KILL: a clean exit would leave the mark of a regular shutdown. Only for a claim with
         reason ``migrate``, and with no lock there, is it TERM, after the notice ``stepping_down``, and the
         mark is taken away: by the next daemon if this one dies in between, which finds it noted beside the

@@ -52,6 +52,8 @@ class SimHost(Named):
         self.cut = False
         self.stranger: ProbeOutcome | None = None
         """What a user without rights makes whoever asks hear, who listens on the ports that no master has."""
+        self.misled = False
+        """Its hosts file gives it no address of any other host, and their records tell none."""
         self.daemon: Daemon | None = None
         self.fed = Moment(0.0)
         """When the service manager's watchdog was fed last."""

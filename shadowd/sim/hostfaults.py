@@ -191,5 +191,9 @@ class HostFaults(Repairs):
         host.stranger = (ProbeOutcome.LISTENS, ProbeOutcome.SILENT)[int(strike.dice * 2)]
         return lambda: setattr(host, "stranger", None)
 
+    def _mislead(self, host: SimHost, _strike: Strike) -> Repair:
+        host.misled = True
+        return lambda: setattr(host, "misled", False)
+
     def _step_wall(self, host: SimHost, strike: Strike) -> None:
         host.wall_offset = (strike.dice - 0.5) * 1e6

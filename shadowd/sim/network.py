@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from shadowd.sim.named import Named
 
 
+_OTHERWISE = "-otherwise"
+
+
+def other_name(host: Host) -> Host:
+    """Return another name of a host: an alias, a virtual address."""
+    return Host(f"{host}{_OTHERWISE}")
+
+
+def real_name(host: Host) -> Host:
+    """Return the name by which a host claims."""
+    return Host(host.removesuffix(_OTHERWISE))
+
+
 class Network:
     """What hosts know of each other."""
 
@@ -27,8 +40,9 @@ class Network:
 
     def find(self, asking: "Named", name: Host) -> "Named | None":
         """Return the machine that a name leads to on this one: each clone is that name to itself."""
-        own = name == asking.name or name in asking.earlier
-        return asking if own else self._named(name)
+        real = real_name(name)
+        own = real == asking.name or real in asking.earlier
+        return asking if own else self._named(real)
 
     def _named(self, name: Host) -> "SimHost | None":
         return next((host for host in self.hosts.values() if name in {host.name, *host.earlier}), None)
@@ -45,8 +59,8 @@ class Network:
         )
 
     def probe(self, asking: "SimHost", cell: str, host: Host) -> ProbeOutcome:
-        """Ask a host whether its master answers."""
-        asked = asking if asking.is_here(host) else self._named(host)
+        """Ask a host whether its master answers; what answers by an address of the asking host is here."""
+        asked = self._found(asking, host)
         if asked is None:
             return ProbeOutcome.UNRESOLVABLE
         deaf = asked.cut or asking.cut or not asked.up or asked.stopped is not None
@@ -59,6 +73,12 @@ class Network:
             return ProbeOutcome.SILENT
         return asked.stranger or ProbeOutcome.REFUSES
 
+    def _found(self, asking: "SimHost", host: Host) -> "SimHost | None":
+        """Return whom a name leads to: an address of the asking host is no evidence about another one."""
+        if asking.is_here(host):
+            return asking
+        return None if asking.misled else self._named(real_name(host))
+
     def hint(self, sender: "SimHost", cell: str) -> None:
         """Send every other host a datagram that says nothing but "look"."""
         for host in self.hosts.values():
@@ -68,9 +88,11 @@ class Network:
 
     def fence(self, asking: "SimHost", cell: str, epoch: Epoch, host: Host) -> FenceOutcome:
         """Power a host off, as a fence agent that reaches every power switch does."""
-        target = asking if asking.is_here(host) else self._named(host)
+        target = asking if asking.is_here(host) else self._named(real_name(host))
         later = any(
-            claim.host == host for number, claim in self._disks[cell].claims.items() if number > epoch
+            claim.host == real_name(host)
+            for number, claim in self._disks[cell].claims.items()
+            if number > epoch
         )
         if target is None or target is asking or later:
             return FenceOutcome.REFUSED

@@ -8,6 +8,7 @@ from random import Random
 from shadowd.core.events import TakeoverAsked
 from shadowd.core.values import Epoch, Host, Lock, LockKind, NoticeKind, Seconds
 from shadowd.sim.host import SimHost
+from shadowd.sim.network import other_name
 from shadowd.sim.repairs import Repair, Repairs
 from shadowd.sim.weather import Kind, Strike
 from shadowd.sim.world import World
@@ -115,6 +116,11 @@ class People(Repairs):
             return None
         clone = self._world.clone(host)
         return lambda: self._world.remove(clone)
+
+    def _alias(self, _host: SimHost, _strike: Strike) -> None:
+        masters = [master for master in self._world.masters() if master.serving]
+        if masters and self._world.disk.active == masters[0].where:
+            self._world.disk.active = other_name(masters[0].where)
 
     def _empty(self, _host: SimHost, _strike: Strike) -> None:
         self._put_back(0)

@@ -64,6 +64,10 @@ class Kind(Enum):
     STALE_READS = "stale_reads"
     STALE_LISTING = "stale_listing"
     """Beyond what NFS.md measured: a listing that is not fresh."""
+    MISLEAD = "mislead"
+    """A hosts file gives the names of all other hosts to this one, or to nobody."""
+    ALIAS = "alias"
+    """Somebody writes another name of the master's own host into act_qmaster."""
     SHUTDOWN = "shutdown"
     TOUCH_LOCK = "touch_lock"
     PAUSE = "pause"
@@ -92,16 +96,21 @@ EXOTIC = frozenset(
         Kind.EMPTY,
         Kind.RESTORE,
         Kind.UNMOUNT,
+        Kind.ALIAS,
     }
 )
-"""Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
+"""Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur.
+
+An alias that is written in the moment in which the master is lost stays in act_qmaster. Where a fence is
+required, the host whose name it is waits for a person then: it cannot be proved to be off.
+"""
 NAMES = frozenset({Kind.RENAME, Kind.CLONE})
 """What becomes of hosts in years, not in hours: on days of their own, with all else that is ordinary."""
 ORDINARY = frozenset(Kind) - EXOTIC - NAMES
-LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE})
+LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE, Kind.MISLEAD})
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
-OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE})
+OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE, Kind.ALIAS})
 """These strike no host."""
 
 _LONGEST = {
@@ -131,6 +140,7 @@ _LONGEST = {
     Kind.SQUAT: 2400.0,
     Kind.STALE_READS: 1500.0,
     Kind.STALE_LISTING: 1500.0,
+    Kind.MISLEAD: 2400.0,
     Kind.SHUTDOWN: 1800.0,
     Kind.TOUCH_LOCK: 1800.0,
     Kind.PAUSE: 1800.0,

@@ -15,7 +15,7 @@ from shadowd.core.actions import Observe, Probe
 from shadowd.core.adoption import Adoption
 from shadowd.core.bid import Bid
 from shadowd.core.ending import Ending
-from shadowd.core.events import Observed
+from shadowd.core.events import Observed, Probed
 from shadowd.core.launching import Launching
 from shadowd.core.lease import Lease
 from shadowd.core.ledger import Ledger
@@ -23,11 +23,22 @@ from shadowd.core.otherboot import OtherBoot
 from shadowd.core.own import OwnEpochs
 from shadowd.core.reasons import Reason
 from shadowd.core.upkeep import Upkeep
-from shadowd.core.values import ClaimKey, Epoch, Instant, Lock, LockKind, NoticeKind, ProbeOutcome, Unknown
+from shadowd.core.values import (
+    ClaimKey,
+    Epoch,
+    Host,
+    Instant,
+    Lock,
+    LockKind,
+    NoticeKind,
+    ProbeOutcome,
+    Unknown,
+)
 from shadowd.core.verified import Verified
 from shadowd.sim.disk import Disk, Op
 from shadowd.sim.enforcer import Enforcer
 from shadowd.sim.master import Master
+from shadowd.sim.network import Network, real_name
 from shadowd.sim.seat import Seat
 
 Patch = pytest.MonkeyPatch
@@ -125,6 +136,22 @@ def r4_asked_after_a_death(patch: Patch) -> None:
         return tuple(Probe(seen.active) if isinstance(action, Observe) else action for action in actions)
 
     patch.setattr(watch.Watch, "_judge", asks)
+
+
+@rule
+def r4_nothing_accounts_for_a_host_without_an_address(patch: Patch) -> None:
+    """Wait for an answer of a host that nobody can ask, for ever."""
+    patch.setattr(memory.Memory, "accounted", lambda _self, _host: False)
+
+
+@rule
+def r4_whoever_it_leads_to(patch: Patch) -> None:
+    """Take whatever a name leads to for the host that is meant."""
+
+    def found(self: Network, asking: Any, host: Host) -> Any:
+        return asking if asking.misled or asking.is_here(host) else self._named(real_name(host))
+
+    patch.setattr(Network, "_found", found)
 
 
 @rule
@@ -251,6 +278,19 @@ def r10_supersession_unheard(patch: Patch) -> None:
 def r10_name_unheeded(patch: Patch) -> None:
     """Let a guard overlook act_qmaster."""
     patch.setattr(Upkeep, "_name", lambda _self, _seen: ())
+
+
+@rule
+def r10_here_is_elsewhere(patch: Patch) -> None:
+    """Give way to whatever answers, without asking where that is."""
+    probed = Upkeep._probed
+
+    def hear(self: Any, event: Probed) -> Any:
+        if event.outcome is ProbeOutcome.HERE:
+            event = replace(event, outcome=ProbeOutcome.ANSWERS)
+        return probed(self, event)
+
+    patch.setattr(Upkeep, "_probed", hear)
 
 
 @rule
