@@ -89,7 +89,9 @@ class Ours:
     @property
     def record_path(self) -> Path:
         """Where this daemon publishes what it thinks."""
-        return self.cell.spool / "shadowd" / "hosts" / f"{self.host.short}.json"
+        hosts = self.cell.spool / "shadowd" / "hosts"
+        full = hosts / f"{self.host.fqdn}.json"  # where the cell tells full names apart
+        return full if full.exists() else hosts / f"{self.host.short}.json"
 
     def record(self) -> dict[str, Any]:
         """Return what the daemon thought last."""
