@@ -85,7 +85,9 @@ def test_arbitrary_documents_give_settings_or_a_config_error(
 GOOD_CELLS = st.fixed_dictionaries(
     {},
     optional={
-        "sge_cell": st.text(min_size=1, max_size=9).filter(lambda t: "/" not in t and "\0" not in t),
+        "sge_cell": st.text(min_size=1, max_size=9).filter(
+            lambda t: "/" not in t and "\0" not in t and t not in {".", ".."}
+        ),
         "stale_after": st.integers(300, 3000) | st.just("6m"),
         "delay": st.integers(0, 3000),
         "stagger": st.floats(0, 100),
