@@ -111,18 +111,6 @@ def ghost_rewrites_act_qmaster(day: Day) -> None:
     at(day, NOON, lambda: setattr(day.world.disk, "active", Host("b")))
 
 
-def another_name_of_its_host(day: Day) -> None:
-    """Somebody writes another name of the master's host into act_qmaster (rule 10)."""
-    strike(day, Kind.ALIAS, NOON)
-
-
-def nobody_finds_the_dead_host(day: Day) -> None:
-    """The master's host is gone for good, and so is its name: its lease accounts for it (rule 4)."""
-    for host in day.world.hosts.values():
-        at(day, NOON - 1, lambda host=host: setattr(host, "misled", True))
-    at(day, NOON, day.world["a"].crash)
-
-
 def claim_that_came_to_nothing(day: Day) -> None:
     """A move is asked for while the guard stands still, and given up (rule 8)."""
     at(day, NOON, day.world["a"].freeze_daemon)

@@ -5,7 +5,7 @@ import pytest
 from shadowd.core.timing import Timing
 from shadowd.core.values import Seconds
 from shadowd.sim.swarm import HOSTS, LEVELS, Day, SeedResult, timed
-from tests.sim import stories
+from tests.sim import names, stories
 from tests.sim.dropped import RULES
 from tests.sim.stories import HOURS, Story
 
@@ -34,7 +34,7 @@ NEEDED: list[tuple[str, Story]] = [
     ("r2_guards_date_late", stories.frozen_guard_then_cut),
     ("r4_whoever_listens_is_a_master", stories.stranger_on_the_port),
     ("r4_asked_after_a_death", stories.stranger_who_speaks_as_a_master),
-    ("r4_nothing_accounts_for_a_host_without_an_address", stories.nobody_finds_the_dead_host),
+    ("r4_nothing_accounts_for_a_host_without_an_address", names.nobody_finds_the_dead_host),
     ("r5_bid_at_once", stories.two_claimants_crash),
     ("r7_no_accounts", stories.cut_within_its_lease),
     ("r7_launch_window_unheeded", stories.launch_beside_the_next_one),
@@ -48,7 +48,7 @@ NEEDED: list[tuple[str, Story]] = [
     ("r9_nobody_stands_in", stories.cut_then_guard_frozen),
     ("r9_lease_dies_with_its_daemon", stories.guard_restarts_while_cut),
     ("r10_supersession_unheard", stories.clock_stood_still),
-    ("r10_here_is_elsewhere", stories.another_name_of_its_host),
+    ("r10_here_is_elsewhere", names.another_name_of_its_host),
     ("r10_name_unheeded", stories.ghost_rewrites_act_qmaster),
     ("r11_stop_politely", stories.frozen_and_thawed),
     ("r12_outcome_before_the_end", stories.scheduler_outlives_its_master),
