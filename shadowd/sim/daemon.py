@@ -29,6 +29,8 @@ from shadowd.sim.seat import Seat
 if TYPE_CHECKING:
     from shadowd.sim.host import SimHost
 
+_WRITING = 0.001
+"""Seconds in which a host writes its lease record, as those of whole daemons do."""
 _ROUNDING = 1e-6
 """A date is kept this much late: rounding must not let it be missed, for ever."""
 
@@ -190,7 +192,7 @@ class Crew:
             if isinstance(action, KeepLease):
                 self._seat.keep_lease(action.kept)
                 if action.answered:
-                    self._host.soon(0, partial(self.feed, LeaseKept(action.kept)))
+                    self._host.soon(_WRITING, partial(self.feed, LeaseKept(action.kept)))
                 continue
             lane = lane_of(action)
             if lane in self._lanes:
