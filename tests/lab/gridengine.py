@@ -169,6 +169,8 @@ class Cell:
             host.cable(plugged=True)
             # What a daemon keeps on its host for its successor is of the cell that was.
             shutil.rmtree(host.path("/run/shadowd"), ignore_errors=True)
+            for memory in host.path("/var/lib/shadowd").iterdir():
+                memory.unlink()
 
     def stop_all(self) -> None:
         """Kill whatever runs on the hosts, with SIGKILL, so that no clean exit leaves a ``lock``."""

@@ -2,8 +2,8 @@
 
 Why namespaces and not containers or virtual machines: a host costs one sleeping process and some ten
 milliseconds, the programs run unchanged, and each process is an ordinary one of this machine, so a test
-can freeze, kill or count it by its pid. Each host has its own name, address, ``/run``, machine id and boot
-id, a name service that reads files only, and a cable to a bridge that leads nowhere else.
+can freeze, kill or count it by its pid. Each host has its own name, address, ``/run``, ``/var/lib/shadowd``,
+machine id and boot id, a name service that reads files only, and a cable to a bridge that leads nowhere else.
 
 Names carry the pid and start time of their owner, so that labs side by side never meet and the next lab
 clears away what a crashed run left. What this refuses to do: share anything between labs, reach the real
@@ -41,6 +41,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock
 mount --bind "$2" /proc/sys/kernel/random/boot_id
 test ! -e /etc/machine-id || mount --bind "$3" /etc/machine-id
+mkdir -p /var/lib/shadowd
+mount --bind "$4" /var/lib/shadowd
 echo ready
 exec sleep infinity
 """
@@ -188,10 +190,13 @@ class Lab:
         """Start the process that holds the host's namespaces open."""
         netns, short = f"{self.prefix}-{name}", f"{name}{self.tag}"
         boot_id, machine_id = self.dir / f"{name}.boot_id", self.dir / f"{name}.machine_id"
+        disk = self.dir / f"{name}.disk"
+        disk.mkdir()
+        files = map(str, (boot_id, machine_id, disk))
         enter = ["ip", "netns", "exec", netns, "unshare", "--uts", "--mount"]
         with (self.dir / f"{name}.log").open("w") as log:
             holder = subprocess.Popen(
-                [*enter, "sh", "-c", HOLDER, "sh", f"{short}.lab", str(boot_id), str(machine_id)],
+                [*enter, "sh", "-c", HOLDER, "sh", f"{short}.lab", *files],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
