@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.handmade import HandMade
+from tests.console.handmade import PROBE, HandMade
 from tests.lab.net import Net, greets, hangs_up
 
 TOP = Path(__file__).resolve().parents[2]
@@ -80,8 +80,8 @@ def test_a_grid_engine_command_waits_for_the_master_in_act_qmaster(
 ) -> None:
     """Another host that answers is of no use to it; the cell's variables are set."""
     port = net.server(greets, "127.0.0.3")
-    probe = f'[cell.probe]\nport = {port}\naddresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }}\n'
-    made.config.write_text(made.config.read_text() + probe)
+    probe = f'probe = {{ port = {port}, addresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }} }}'
+    made.config.write_text(made.config.read_text().replace(PROBE, probe))
     argv = ["--config", str(made.config), "--probe-timeout", "0.2"]
     done = call(tmp_path, *argv, "--timeout", "0.5", "--", "true")
     assert done.returncode == 69

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shadowd.cli import main
-from tests.console.handmade import HandMade
+from tests.console.handmade import PROBE, HandMade
 from tests.lab.net import Net, greets, hangs_up
 
 TOP = Path(__file__).resolve().parents[2]
@@ -181,8 +181,8 @@ def test_a_server_host_of_torque_goes_by_its_list(
 def test_a_grid_engine_cell(made: HandMade, net: Net, capsys: pytest.CaptureFixture[str]) -> None:
     """act_qmaster names a dead host; a shadow host has the master."""
     port = net.server(greets, "127.0.0.3")
-    probe = f'[cell.probe]\nport = {port}\naddresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }}\n'
-    made.config.write_text(made.config.read_text() + probe)
+    probe = f'probe = {{ port = {port}, addresses = {{ h1 = "127.0.0.2", h2 = "127.0.0.3" }} }}'
+    made.config.write_text(made.config.read_text().replace(PROBE, probe))
     config = ["--config", str(made.config)]
     assert main(["locate", *config]) == 0
     assert capsys.readouterr().out == "h2\n"

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 NOW = 1_795_172_752.0  # Fri 20 Nov 2026 11:05:52 UTC
+PROBE = 'probe = { addresses = { h1 = "192.0.2.1", h2 = "192.0.2.2", h3 = "192.0.2.3" } }'
+"""No resolver is asked for these hosts, and none has to know them."""
 
 
 class HandMade:
@@ -27,7 +29,7 @@ class HandMade:
         )
         self.config.write_text(
             f'host = "h2"\nruntime_dir = "{self.runtime}"\n[[cell]]\nname = "default"\n'
-            f'sge_root = "{self.root}"\nsge_cell = "default"\n'
+            f'sge_root = "{self.root}"\nsge_cell = "default"\n{PROBE}\n'
         )
         self.pid = os.getpid()
         """Of the daemon of this host."""

@@ -218,8 +218,7 @@ def test_a_port_that_another_user_holds_is_named(made: HandMade) -> None:
     ) as stranger:
         assert stranger.stdout is not None
         port = int(stranger.stdout.readline())
-        with made.config.open("a") as config:
-            config.write(f"[cell.probe]\nport = {port}\n")
+        made.config.write_text(made.config.read_text().replace("probe = {", f"probe = {{ port = {port},"))
         seen = look(made)
         assert verdicts(seen) == {"port": "CRITICAL"}
         told = f"{port} of this host is held by nobody (uid 65534)"
