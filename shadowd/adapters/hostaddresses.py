@@ -103,6 +103,8 @@ class HostAddresses:
         """Return where a host is reached, within ``timeout`` seconds."""
         ends = time.monotonic() + timeout
         configured = self._configured.get(host.lower())
+        if configured is not None and numeric(configured) is not None:
+            return Reached((configured,), at=configured, believed=True)
         # An "address" of the configuration may be a name too: whoever writes it decides.
         asked = self._resolving.begin(configured or host)
         if configured is not None:

@@ -62,7 +62,7 @@ def test_beside_a_rival_ours_keeps_every_promise_of_its_own(seed: int) -> None:
 
 def test_two_masters_with_one_of_the_rival_are_counted_apart() -> None:
     """The exclusion is needed: it is what such a cell costs."""
-    assert BesideDay(8, hours=HOURS).live().excused[STRAY] > 0
+    assert BesideDay(5, hours=HOURS).live().excused[STRAY] > 0
 
 
 def test_a_thawed_guard_gives_way_to_the_master_of_the_rival() -> None:
