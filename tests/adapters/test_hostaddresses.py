@@ -135,7 +135,8 @@ def test_what_the_configuration_says_is_believed() -> None:
     assert find(THERE, ["192.0.2.1"], configured=known) == Reached(
         ("192.0.2.1",), at="192.0.2.1", believed=True
     )
-    assert find(THERE, configured=known).doubt.startswith("192.0.2.1, which the configuration gives for beta")
+    named = find(THERE, configured={"Beta": "beta.example"})
+    assert named.doubt.startswith("beta.example, which the configuration gives for beta")
 
 
 def test_a_resolver_or_a_directory_that_hangs_leaves_time_for_the_other() -> None:

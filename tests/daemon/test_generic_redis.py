@@ -43,6 +43,7 @@ class Redis:
             more=(
                 f'[cell.health]\ncommand = ["{root}/well-{{host}}"]\ninterval = 0.5\ntimeout = 2\n'
                 f"[cell.probe]\nport = {self.port}\naddresses = {{ {known} }}\n"
+                'send = "PING\\r\\n"\nexpect = "+PONG"\n'
             ),
         ).create()
         (self.cell.shared / "data").mkdir()
