@@ -31,6 +31,12 @@ _BIND_LIMIT = 30.0
 _RECHECK = 20
 """Every so many of its own beats sge_qmaster reads act_qmaster again."""
 _REPLACED = 100
+_CONNECTED = (
+    b'<gmsh><dl>162</dl></gmsh><crm version="0.3"><cs condition="connected">ok</cs>'
+    b'<rdata host="alpha" comp="qping" id="2"></rdata>'
+    b"<params>gdi_timeout=60:gdi_retries=0:cl_ping=false</params></crm>"
+)
+"""What sge_qmaster 8.1.9 replies to a greeting."""
 _MOST_CLIENTS = 50
 _FLAGS = {"foreground"}
 _VALUES = {"common", "spool", "host", "bind", "port", "beat", "fail", "peer", "patience", "journal"}
@@ -186,7 +192,7 @@ class Master:
         try:
             heard = client.recv(4096)
             if heard:
-                client.send(b"ok\n")
+                client.send(_CONNECTED if b"<cm version=" in heard else b"ok\n")
                 return
         except OSError:
             pass
