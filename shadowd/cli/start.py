@@ -69,7 +69,14 @@ def _prepare(site: Site) -> Path:
     from shadowd.adapters.genericfiles import found
     from shadowd.adapters.lockfile import clear_mark
 
-    if site.listed and not site.paths.shadows.exists():
+    try:
+        missing = site.listed and not site.paths.shadows.exists()
+    except OSError as error:
+        reason = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise CellError(
+            str(site.paths.shadows), reason, "let the owner of the cell's files reach it"
+        ) from error
+    if missing:
         remedy = f"write into it the hosts that may have the master, the first choice first ({site.own()})"
         raise CellError(str(site.paths.shadows), "there is no such file", remedy)
     problem = found(site.paths, site.own()) or clear_mark(site.paths.lock)

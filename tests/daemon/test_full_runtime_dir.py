@@ -98,6 +98,8 @@ def test_a_host_without_a_free_task_leaves_a_healthy_master_alone(single: Generi
     user = str(300_000 + os.getpid())
     become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
     become = (*become, "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    for parent in single.shared.parents[:-2]:  # pytest's own are closed to others
+        parent.chmod(parent.stat().st_mode | 0o011)
     for path in (single.shared, *single.shared.iterdir()):
         os.chown(path, int(user), int(user))
     single.configure("alpha")
