@@ -4,8 +4,10 @@ The heartbeat is what hosts of ours go by, so it is what counts; the lock is ref
 real ``pbs_server --ha``, and only with the method that goes by dates (TORQUE.md, "Later releases"). What
 fails there is no matter: a healthy server must outlive any error on the lock file.
 
-A ``pbs_server --ha`` of release 2.3 that begins to wait empties the file that ours holds. Held and empty it
-says nothing of whose it is, and nobody could take over from a host that stands still: it is written again.
+A ``pbs_server`` that starts empties the file that ours holds. Held and empty it says nothing of whose it is,
+and nobody could take over from a host that stands still: it is written again. Not with ``fcntl``, which is
+for release 2.3: there a ``--ha`` that emptied it waits for the lock of this very file, and would have it when
+the server that stands still is gone at last, whatever file has the name by then. So all wait with it.
 
 A server that puts itself into the background writes another session into the lock than the one that took it;
 its processes are known by their mark, so the record follows. Refuses to touch a lock in which another
@@ -71,7 +73,7 @@ class ServerBeats:
             # Whoever removed it, ours lives. The kernel's lock is the server's own to take.
             if content.problem is Problem.MISSING and self._lock.method == LEASE:
                 rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
-        elif not word(content) and session.epoch == self._holds:
+        elif self._lock.method == LEASE and not word(content) and session.epoch == self._holds:
             rewrite_file(self._lock.path, f"{session.session}\n".encode(), 0o600)
         elif word(content) != session.session:
             self._follow(session, word(content))

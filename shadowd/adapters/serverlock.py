@@ -140,7 +140,8 @@ class ServerLockFile:
             if self._is_ours(status.st_ino, content):
                 return Holder(ServerLock.CLEAR, content=content, locked=True)
             if not content:
-                return Unknown(Problem.EMPTY, str(self.path), "it is held, and does not say by whom")
+                detail = "it is held, and does not say by whom: another server that started emptied it"
+                return Unknown(Problem.EMPTY, str(self.path), detail)
             return Holder(ServerLock.HELD, content=content, locked=True)
         session = self.session() if content else None
         if content and not (session and session.is_written(content, self.users)):

@@ -33,6 +33,8 @@ _TRIAL = 5
 class _Ward:
     """One master, its lease as it stands, and the read of its heartbeat that is under way."""
 
+    kept: KeptLease
+    """The record that this began with, or wrote last: any other is the daemon's, and counts instead."""
     lease: Lease
     place: BeatPlace | None
     reading: bool = False
@@ -87,11 +89,11 @@ class StandIn:
         return min(again, default=None)
 
     def _ward(self, path: Path, kept: KeptLease, trial: Instant) -> _Ward:
-        """Return what is known of this master; anew when a daemon renewed its lease."""
+        """Return what is known of this master; anew when a daemon kept another lease, be it a shorter one."""
         known = self._wards.get(path)
-        if known is not None and known.lease.nonce == kept.nonce and known.lease.ends >= kept.ends:
+        if known is not None and known.kept == kept:
             return known
-        return _Ward(Lease.recalled(tried(kept, trial)), read_place(Keeper(path, read_boot_id())))
+        return _Ward(kept, Lease.recalled(tried(kept, trial)), read_place(Keeper(path, read_boot_id())))
 
     def _look_after(self, path: Path, ward: _Ward, kept: KeptLease, now: Instant) -> None:
         """Renew the lease by a beat; not that of a master which was told to end, or was not confirmed yet."""
@@ -101,6 +103,7 @@ class StandIn:
         if answer is not None and ward.lease.heed(answer):
             keeper = Keeper(path, read_boot_id())
             if read_lease(keeper) == kept:  # else the daemon is at work again
-                write_lease(keeper, ward.lease.kept(), ward.place)
+                ward.kept = ward.lease.kept()
+                write_lease(keeper, ward.kept, ward.place)
         if ward.lease.neglected(now):
             ward.read(ward.place, self.leases.clock)

@@ -29,7 +29,8 @@ class Enforcer:
         self.dismissed = False
         """Its daemon was stopped in an orderly way: masters that were confirmed are left alone."""
         self._host = host
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, tuple[KeptLease, Lease]] = {}
+        """Of each cell the lease that it keeps, by the record that this began with or wrote last."""
         self._spell = 0
         """Counts the times without a daemon, so that looks of an earlier one come to nothing."""
         self._late = False
@@ -110,15 +111,17 @@ class Enforcer:
     def _see_to(self, seat: Seat, kept: KeptLease) -> Seconds:
         """End what must be over; return when to come again."""
         now = self._host.now()
-        lease = self._leases.get(seat.cell)
-        if lease is None or lease.nonce != kept.nonce or kept.ends > lease.ends:
-            lease = self._leases[seat.cell] = Lease.recalled(kept)
+        record, lease = self._leases.get(seat.cell, (None, Lease.recalled(kept)))
+        if record is not kept:
+            lease = Lease.recalled(kept)
+            self._leases[seat.cell] = kept, lease
         if lease.over(now):
             self._end(seat, kept)
             return EVERY
         looks = lease.neglected(now) and not (kept.planned or kept.launching)
         if looks and lease.heed(self._read(seat)):
             seat.kept = lease.kept()
+            self._leases[seat.cell] = seat.kept, lease
         return min(EVERY, Seconds(lease.ends - now))
 
     def _read(self, seat: Seat) -> BeatReading:

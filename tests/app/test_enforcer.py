@@ -197,6 +197,19 @@ def test_a_daemon_that_left_in_order_leaves_such_a_master_alone(tmp_path: Path) 
 
 
 @pytest.mark.long
+def test_a_shorter_lease_counts_from_the_moment_that_it_is_kept(tmp_path: Path) -> None:
+    """A launch is bounded by minutes, the lease of a master that was confirmed by seconds."""
+    heart = tmp_path / "heartbeat"
+    beat(heart, 1)
+    keep(tmp_path, "one", 600, heart, launching=True)
+    with master("one") as process, enforcing(tmp_path):
+        threading.Event().wait(0.5)
+        assert alive(process.pid)
+        keep(tmp_path, "one", 1, heart)
+        wait_for(lambda: not alive(process.pid), 20, "the master is ended")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("left", [False, True], ids=["killed", "stopped in order"])
 def test_a_launch_that_nobody_confirmed_ends_at_its_bound(tmp_path: Path, *, left: bool) -> None:
     """However it beats, and however its daemon ended: other hosts wait for no longer."""

@@ -27,9 +27,10 @@ def made(tmp_path: Path) -> HandMade:
 def cell(made: HandMade, **probe: object) -> LightCell:
     """Return the cell as its configuration describes it."""
     addresses = {"h1": "127.0.0.2", "h2": "127.0.0.3", "h3": "127.0.0.4"}
-    lines = ["[cell.probe]", *(f"{key} = {value}" for key, value in probe.items()), "[cell.probe.addresses]"]
-    lines += [f'{name} = "{address}"' for name, address in addresses.items()]
-    made.config.write_text(made.config.read_text() + "\n".join(lines) + "\n")
+    spelt = ", ".join(f'{name} = "{address}"' for name, address in addresses.items())
+    keys = [*(f"{key} = {value}" for key, value in probe.items()), f"addresses = {{ {spelt} }}"]
+    before, _, _ = made.config.read_text().partition("probe = {")
+    made.config.write_text("\n".join((before, "[cell.probe]", *keys)) + "\n")
     return light_settings(made.config, {}).cells[0]
 
 
