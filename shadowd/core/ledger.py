@@ -6,8 +6,15 @@ nothing; ``shadowd.core.accounts`` does.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from shadowd.core.values import OUTCOMES, Claim, ClaimKey, ClaimReason, Epoch, NoticeKind, Unknown
+
+
+@cache
+def _outcome(notices: frozenset[NoticeKind]) -> NoticeKind | None:
+    """Return the outcome among these: there are few combinations, and thousands of epochs in each listing."""
+    return next((kind for kind in NoticeKind if kind in notices & OUTCOMES), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +28,7 @@ class EpochRecord:
     @property
     def outcome(self) -> NoticeKind | None:
         """The outcome that closed this epoch; at most one is ever written (PROTOCOL, "Records")."""
-        if self.notices.isdisjoint(OUTCOMES):
-            return None
-        return next(kind for kind in NoticeKind if kind in self.notices & OUTCOMES)
+        return _outcome(self.notices)
 
     @property
     def open(self) -> bool:

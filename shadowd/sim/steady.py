@@ -28,6 +28,9 @@ from shadowd.sim.world import World
 
 SETTLE = Seconds(200)
 """Lived through after the last change before a skip, and after a skip before the next change."""
+REMEMBERED = Seconds(3600)
+"""For so long a host counts the restarts of its master (``Policy.restart_window``); none of it is skipped, for
+the clock by which it forgets stands still meanwhile."""
 _WORTH = Seconds(600)
 """Shorter gaps are not worth it."""
 _AGAIN = Seconds(17)
@@ -50,7 +53,7 @@ class Steady:
         fixed = world.timeline.fixed()
         end = until if fixed is None else min(until, fixed)
         gap = Seconds(end - SETTLE - world.now)
-        if gap < _WORTH or world.now < world.stirred_at + SETTLE:
+        if gap < _WORTH or world.now < max(world.stirred_at + SETTLE, world.restarted_at + REMEMBERED):
             return
         master = self._steady_master()
         if master is not None:

@@ -22,8 +22,9 @@ from shadowd.sim.weather import HOURS, ORDINARY, Kind, Strike, draw
 from shadowd.sim.world import World
 
 _GUARD_INTERVAL = Seconds(20)
-_NOTICE_INTERVAL = Seconds(3600)
-"""Polled seldom: hints and process ends wake the machines, and a lost hint only makes the day harder."""
+_NOTICE_INTERVAL = Seconds(1e6)
+"""Not polled within a day: hints and process ends wake the machines, and a lost hint only makes it harder. (A
+second period beside the check interval would not be where it was when steady time was skipped.)"""
 _FENCE_TIMEOUT = Seconds(60)
 HOSTS = ("a", "b", "c")
 _HEALED = 3600.0

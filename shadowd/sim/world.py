@@ -9,8 +9,10 @@ This module refuses to judge: it counts masters and keeps a trace, what is right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from shadowd.core.actions import Say
+from shadowd.core.reasons import Reason
 from shadowd.core.timing import Timing
 from shadowd.core.values import Host
 from shadowd.sim.clock import Moment, Timeline
@@ -64,6 +66,8 @@ class World:
         """Called after everything that changed a master, a mount or a notice: where checkers come in."""
         self.stirred_at = Moment(0.0)
         """When a process, a mount, a notice or a daemon changed last."""
+        self.restarted_at = Moment(-inf)
+        """When a daemon began to start its host's dead master again."""
         self._stirred = False
         self.network = Network(self.disks)
         self.hosts = self.network.hosts
@@ -160,4 +164,6 @@ class World:
         self.timeline.after(seconds, happen)
 
     def _say(self, host: Host, cell: str, say: Say) -> None:
+        if say.reason is Reason.RESTARTING:
+            self.restarted_at = self.now
         self.trace.append(Line(self.now, host, cell, say))
