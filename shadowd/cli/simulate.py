@@ -179,7 +179,8 @@ def _print(scores: "list[Score]", args: argparse.Namespace, timing: "Timing") ->
         print(json.dumps({**head, "rows": [as_data(score) for score in scores]}, indent=2))
         return
     last = args.first + args.seeds - 1
-    print(f"seeds {args.first} to {last}, {args.hours:g} h each, the same faults for all\n")
+    days = f"seeds {args.first} to {last}, {args.hours:g} h each"
+    print(f"{days}, the same faults for all; of names, ours alone\n")
     print(table(scores))
     for notes in (list(surprises(scores)), list(excuses(scores)), list(replays(scores))):
         if notes:

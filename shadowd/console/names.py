@@ -31,14 +31,19 @@ class WrongName(NamedTuple):
 def wrong_names(
     files: "GridEngineFiles", hosts: Iterable[Host], configured: Mapping[str, str]
 ) -> tuple[WrongName, ...]:
-    """Look where these hosts are found from here, all at once; takes a second at most."""
-    from shadowd.adapters.hostaddresses import Reached, addresses_of  # noqa: PLC0415 - `status` never does
+    """Look where these hosts are found from here, all at once; takes a second at most.
+
+    An address that the configuration gives in digits is where it is, and nobody is asked.
+    """
+    from shadowd.adapters.addresses import numeric  # noqa: PLC0415 - `status` never does
+    from shadowd.adapters.hostaddresses import Reached, addresses_of  # noqa: PLC0415
     from shadowd.adapters.resolving import Inquiry  # noqa: PLC0415
 
     where = addresses_of(files, configured, None)
     inquiry = Inquiry(lambda host: where.find(Host(host), _LIMIT), "the resolver")
-    others = [host for host in dict.fromkeys(hosts) if host != files.host][:_MOST]
-    asked = {host: inquiry.begin(host) for host in others}
+    given = {name.lower() for name, address in configured.items() if numeric(address) is not None}
+    others = [host for host in dict.fromkeys(hosts) if host != files.host and host.lower() not in given]
+    asked = {host: inquiry.begin(host) for host in others[:_MOST]}
     ends = time.monotonic() + _LIMIT
     found = {host: pending.get(ends - time.monotonic()) for host, pending in asked.items()}
     return tuple(

@@ -1,9 +1,9 @@
 """The launch of a pair: execute the master, confirm it, add its scheduler, record it; or stop all of it.
 
 A launcher's exit status says nothing (sge_qmaster's parent returns 0 whatever happens: GRIDENGINE.md,
-"Start"), so a master counts as started only when its process is alive *and* act_qmaster names this host
-*and* the beat advanced *and* the lock is gone (PROTOCOL rule 8). A failed launch ends only when no
-process of the epoch is left.
+"Start"), so a master counts as started only when its process is alive *and* act_qmaster names this host, by
+whichever of its names, *and* the beat advanced *and* the lock is gone (PROTOCOL rule 8). A failed launch ends
+only when no process of the epoch is left.
 
 A launch is bounded by its own time, ``launch_timeout`` from the execution, and not by the lease: other
 hosts wait for the window of a claim that was not confirmed. From ``started`` on they wait for the lease. So
@@ -12,6 +12,7 @@ before that is written the lease binds, and its end is kept on this host.
 
 from shadowd.core.actions import (
     Action,
+    Identify,
     Inspect,
     KeepLease,
     Launch,
@@ -23,7 +24,7 @@ from shadowd.core.actions import (
     WriteNotice,
 )
 from shadowd.core.beating import Answer, Beating
-from shadowd.core.events import Event, Inspected, Launched, LeaseKept, NoticeAnswered, Observed
+from shadowd.core.events import Event, Identified, Inspected, Launched, LeaseKept, NoticeAnswered, Observed
 from shadowd.core.memory import Memory
 from shadowd.core.phases import Step
 from shadowd.core.policy import Policy
@@ -34,6 +35,7 @@ from shadowd.core.values import (
     BeatReading,
     Epoch,
     ExitKind,
+    Host,
     Instant,
     KeptLease,
     LockKind,
@@ -76,7 +78,8 @@ class Launching:
         """Date of the latest advance: issue of the latest read that showed the beat before it (rule 2)."""
         self._epoch = epoch
         self._nonce = nonce
-        self._host = policy.host
+        self._unnamed: set[Host] = set()
+        """What act_qmaster said and is no known name of ours: asked once whether it is one more."""
         self._launch_timeout = timing.launch_timeout
         self._lease = lease
         self._memory = memory
@@ -147,6 +150,11 @@ class Launching:
                 return self._confirm(now)
             case Inspected():
                 return self._inspected(event.pair, now)
+            case Identified():
+                # A new master writes the name that its host's resolver gives it, which may be another.
+                if event.here:
+                    self._memory.names.add(event.host)
+                return self._confirm(now)
             case LeaseKept():
                 return self._bound()
             case _:
@@ -182,6 +190,14 @@ class Launching:
         lock = self._round.lock
         if self._beats and not isinstance(lock, Unknown) and lock.kind is LockKind.FOREIGN:
             return self._fail(Reason.LOCKED)
+        active = self._round.active
+        if (
+            self.beaten is not None
+            and not isinstance(active, Unknown)
+            and active not in self._memory.names | self._unnamed
+        ):
+            self._unnamed.add(active)
+            return self._ask(Identify(active), answers={Identified})
         if self.beaten is None or self._missing(now):
             self._wake = Instant(now + LOOK_AGAIN)
             return ()
@@ -226,7 +242,7 @@ class Launching:
             return ", ".join([*missing, "the cell's files were not read"])
         if isinstance(seen.lock, Unknown) or seen.lock.kind is not LockKind.ABSENT:
             missing.append("the lock is still there")
-        if seen.active != self._host:
+        if seen.active not in self._memory.names:
             missing.append("act_qmaster does not name this host")
         if isinstance(seen.beat.value, Unknown) or self.beaten is None:
             missing.append("no beat")

@@ -12,8 +12,11 @@ A master that no claim started and that runs here after a reboot is adopted when
 would have written its record once more: else the master of a clone, started by its own script, would
 supersede the right one.
 
-What a later confirmed epoch, or another name in act_qmaster, explains is no sign: the beat is that master's.
+What a later confirmed epoch, or another host's name in act_qmaster, explains is no sign: the beat is that
+master's. A name of which it is not known whose it is may be one more of this host's, and explains nothing.
 """
+
+from collections.abc import Collection
 
 from shadowd.core.duplicate import Duplicates
 from shadowd.core.events import Observed
@@ -21,7 +24,7 @@ from shadowd.core.ledger import EpochRecord
 from shadowd.core.memory import Memory
 from shadowd.core.policy import Policy
 from shadowd.core.timing import Timing
-from shadowd.core.values import NEVER, Claim, Epoch, Instant, Seconds, Unknown
+from shadowd.core.values import NEVER, Claim, Epoch, Host, Instant, Seconds, Unknown
 
 _BEATS = 2
 _RECORDS = 1.05
@@ -33,8 +36,17 @@ class OtherBoot:
     """What this host knows of epochs of its name and of another boot."""
 
     def __init__(
-        self, policy: Policy, timing: Timing, memory: Memory, duplicates: Duplicates, now: Instant
+        self,
+        policy: Policy,
+        timing: Timing,
+        memory: Memory,
+        duplicates: Duplicates,
+        now: Instant,
+        *,
+        others: Collection[Host],
     ) -> None:
+        """``others``: names that are known to be other hosts'; the caller adds to them."""
+        self._others = others
         self._policy = policy
         self._step_down = timing.step_down_timeout
         self._quiet = Seconds(_BEATS * timing.beat_interval)
@@ -54,7 +66,7 @@ class OtherBoot:
             return now
         if not record.confirmed:
             return self._settled(record, now)
-        if not isinstance(seen.active, Unknown) and seen.active not in self._memory.names:
+        if not isinstance(seen.active, Unknown) and seen.active in self._others:
             return now
         if self._duplicates.refusal(now) is not None:
             self._doubted.add(record.epoch)

@@ -55,13 +55,13 @@ class OwnEpochs:
         self, policy: Policy, timing: Timing, memory: Memory, duplicates: Duplicates, now: Instant
     ) -> None:
         self._policy = policy
-        self._other_boot = OtherBoot(policy, timing, memory, duplicates, now)
-        self.duplicates = duplicates
-        self._names = memory.names
-        self._unnamed: list[Claim] = []
-        """Perhaps ours, under another name, which nobody has looked up yet."""
         self._others: set[Host] = set()
         """Names that are not ours."""
+        self._other_boot = OtherBoot(policy, timing, memory, duplicates, now, others=self._others)
+        self.duplicates = duplicates
+        self._names = memory.names
+        self._unnamed: dict[Host, bool] = {}
+        """Names that nobody has looked up yet; true: a claim of this boot proves that it is ours."""
         self._owed: dict[ClaimKey, NoticeKind] = {}
         self._owed_at = NEVER
         self._unseen: list[Claim] = []
@@ -135,7 +135,12 @@ class OwnEpochs:
         unseen = left.keys() - self._owed.keys() - self._gone
         self._unseen = [claim for key, claim in left.items() if key in unseen and self._is_ours(claim)]
         claims = [record.claim for record in ledger.records if not isinstance(record.claim, Unknown)]
-        self._unnamed = [claim for claim in claims if self._may_be_ours(claim)]
+        self._unnamed = {}
+        for claim in claims:
+            if claim.machine_id == self._policy.machine_id and not self._policy.named:
+                self._look_up(claim.host, proved=claim.boot_id == self._policy.boot_id)
+        if self._look_at < NEVER and not isinstance(seen.active, Unknown):
+            self._look_up(seen.active, proved=False)
 
     def adopts(self, ledger: Ledger, now: Instant) -> bool:
         """Tell whether a master that no claim started may be adopted now, as far as our own epochs go."""
@@ -153,7 +158,7 @@ class OwnEpochs:
     def due(self, now: Instant) -> Action | None:
         """Return the next request to make, if any."""
         if self._unnamed:
-            return Identify(self._unnamed[0].host)
+            return Identify(next(iter(self._unnamed)))
         if self._unseen:
             return Inspect(self._unseen[0].epoch, self._unseen[0].nonce)
         if self._asking:
@@ -208,8 +213,8 @@ class OwnEpochs:
 
     def _identified(self, event: Identified) -> None:
         """Learn whether a name is one more of ours; the next round looks for what is under it."""
-        claims, self._unnamed = self._unnamed, []
-        proved = any(claim.boot_id == self._policy.boot_id for claim in claims if claim.host == event.host)
+        proved = self._unnamed.get(event.host, False)
+        self._unnamed = {}
         ours = event.here or (event.here is None and proved)
         (self._names if ours else self._others).add(event.host)
 
@@ -226,10 +231,10 @@ class OwnEpochs:
         boot = claim.boot_id == self._policy.boot_id and not self._policy.named
         return claim.host in self._names and (machine or boot)
 
-    def _may_be_ours(self, claim: Claim) -> bool:
-        """Tell whether the claim is ours if its name is: an old one of this host."""
-        machine = claim.machine_id == self._policy.machine_id and not self._policy.named
-        return machine and claim.host not in self._names | self._others
+    def _look_up(self, name: Host, *, proved: bool) -> None:
+        """Ask whether the name is one of this host's, an old one or an alias, where that is not known yet."""
+        if name not in self._names | self._others:
+            self._unnamed[name] = proved or self._unnamed.get(name, False)
 
     def _close(
         self, claim: ClaimKey, record: EpochRecord, lock: Lock | Unknown, now: Instant, *, planned: bool

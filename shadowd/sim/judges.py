@@ -87,12 +87,18 @@ class TrueOutcomes(Judge):
             for process in host.seats[self._world.disk.cell].processes:
                 if process.alive and process not in self._known:
                     false = self._outcomes(process)
-                    if false:
+                    if false and self._is_copied(host) and not host.works:
+                        self._known.add(process)
+                    elif false:
                         self._known.add(process)
                         names = ", ".join(sorted(kind.value for kind in false))
                         self._convict(
                             Promise.DEATH, f"epoch {process.epoch} lives on {host.machine}: {names}"
                         )
+
+    def _is_copied(self, host: SimHost) -> bool:
+        """Tell whether another machine has its id: to that, a host which stands still has been rebooted."""
+        return any(map(host.is_copied_by, self._world.hosts.values()))
 
     def _confirm(self, claim: Claim) -> None:
         seats = [host.seats[self._world.disk.cell] for host in self._world.hosts.values()]

@@ -46,6 +46,10 @@ class Named(Bench):
         """Which boot of which machine this is."""
         return f"{self.machine}-boot-{self.boots}"
 
+    def is_copied_by(self, other: "Named") -> bool:
+        """Tell whether these are two machines of one machine id."""
+        return other is not self and other.machine_id == self.machine_id
+
     def is_here(self, host: Host) -> bool | None:
         """Tell whether a name is this machine's; None: nobody has it."""
         found = self._network.find(self, host)

@@ -24,6 +24,7 @@ class Excuse(Enum):
     STOOD = "resumed with a clock that stood still, and cut off"
     STRAY = "a master started past shadowd"
     RESTORED = "a restored directory"
+    COPIED = "a copy of a host whose master stood still"
 
 
 _LOOKS = Seconds(3.0)
@@ -104,6 +105,9 @@ class OneMaster(Judge):
         stood = [each.end for each in self._faults.troubles if each.kind is Kind.STAND_CLOCK]
         if any(now < end + lease for end in stood):
             return Excuse.STOOD, Moment(max(stood) + lease)
+        copied = [each.end for each in self._faults.troubles if each.kind is Kind.CLONE]
+        if any(host.is_copied_by(other) for other in self._world.hosts.values()):
+            return Excuse.COPIED, Moment(max(copied) + lease)
         away = self._unguarded.get(host.machine)
         if away is not None:
             # Its return is a change that is looked at.

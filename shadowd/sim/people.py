@@ -115,7 +115,14 @@ class People(Repairs):
         if any(other is not host and other.name == host.name for other in self._world.hosts.values()):
             return None
         clone = self._world.clone(host)
-        return lambda: self._world.remove(clone)
+
+        def sort_out() -> None:
+            """Switch the copy off, and the right one on: perhaps the copy had it fenced."""
+            self._world.remove(clone)
+            if not host.up:
+                host.boot()
+
+        return sort_out
 
     def _alias(self, _host: SimHost, _strike: Strike) -> None:
         masters = [master for master in self._world.masters() if master.serving]

@@ -5,7 +5,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shadowd.core.events import Woken
-from shadowd.core.values import Epoch, ExitKind, Host, PairView, ProbeOutcome, Problem, Seconds, Unknown
+from shadowd.core.values import (
+    Epoch,
+    ExitKind,
+    Host,
+    LockKind,
+    PairView,
+    ProbeOutcome,
+    Problem,
+    Seconds,
+    Unknown,
+)
 from shadowd.sim.disk import Disk, Op
 from shadowd.sim.gate import Gate
 from shadowd.sim.master import Master, Process, Program
@@ -61,7 +71,14 @@ class Processes(Gate):
             self.timeline.after(self.restarts_after, self._restart, self._home)
 
     def _restart(self) -> None:
-        if self.restarts_after is not None and self._home.up and not self.stopped and not self.masters():
+        """Start a master as a unit with ``Restart=on-failure`` does, by a script that starts none elsewhere.
+
+        The stock script looks whom act_qmaster names.
+        """
+        due = self.restarts_after is not None and self._home.up and not self.stopped
+        active, shut_down = self.disk.active, self.disk.lock.kind is LockKind.FOREIGN
+        ours = isinstance(active, str) and self.is_here(active)
+        if due and ours and not shut_down and not self.masters():
             self.start_master()
 
     # --- Launcher ----------------------------------------------------------------------------------

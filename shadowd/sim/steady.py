@@ -29,8 +29,8 @@ from shadowd.sim.world import World
 SETTLE = Seconds(200)
 """Lived through after the last change before a skip, and after a skip before the next change."""
 REMEMBERED = Seconds(3600)
-"""For so long a host counts the restarts of its master (``Policy.restart_window``); none of it is skipped, for
-the clock by which it forgets stands still meanwhile."""
+"""For so long a host counts the restarts of its master (``Policy.restart_window``). None of it is skipped,
+for the clock by which it forgets stands still meanwhile."""
 _WORTH = Seconds(600)
 """Shorter gaps are not worth it."""
 _AGAIN = Seconds(17)

@@ -87,27 +87,12 @@ class Kind(Enum):
     """It is put back to what it was some time ago."""
 
 
-EXOTIC = frozenset(
-    {
-        Kind.STALE_LISTING,
-        Kind.STAND_CLOCK,
-        Kind.STRAY,
-        Kind.RESTARTER,
-        Kind.EMPTY,
-        Kind.RESTORE,
-        Kind.UNMOUNT,
-        Kind.ALIAS,
-    }
-)
-"""Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur.
-
-An alias that is written in the moment in which the master is lost stays in act_qmaster. Where a fence is
-required, the host whose name it is waits for a person then: it cannot be proved to be off.
-"""
-NAMES = frozenset({Kind.RENAME, Kind.CLONE})
-"""What becomes of hosts in years, not in hours: on days of their own, with all else that is ordinary."""
-ORDINARY = frozenset(Kind) - EXOTIC - NAMES
-LATER = frozenset({Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE, Kind.MISLEAD})
+EXOTIC = frozenset({Kind.STALE_LISTING, Kind.STAND_CLOCK, Kind.STRAY, Kind.EMPTY, Kind.RESTORE})
+"""Not on an ordinary day: PROTOCOL.md promises less under them, or NFS.md says that they do not occur."""
+ORDINARY = frozenset(Kind) - EXOTIC
+OF_IDENTITY = frozenset({Kind.RENAME, Kind.CLONE, Kind.ALIAS, Kind.UNMOUNT, Kind.RESTARTER})
+"""Who is who, and what is the cell's: hosts, copies of them, mounts, masters of a service manager."""
+LATER = OF_IDENTITY | {Kind.SLOW_START, Kind.FAILED_STARTS, Kind.SQUAT, Kind.UNSHARE, Kind.MISLEAD}
 """Kinds that were added later: a day drawn without them is the day that it was before."""
 
 OF_THE_CELL = frozenset({Kind.SHUTDOWN, Kind.TOUCH_LOCK, Kind.PAUSE, Kind.EMPTY, Kind.RESTORE, Kind.ALIAS})

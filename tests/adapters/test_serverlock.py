@@ -333,7 +333,7 @@ def test_a_lease_is_refreshed_with_each_beat(priv: Place) -> None:
 def test_a_lock_that_another_server_emptied_is_written_again(
     priv: Place, method: str, look: ServerLock | Problem
 ) -> None:
-    """Held and empty it names nobody, which keeps all waiting; with ``fcntl`` they must, beside a ``--ha``."""
+    """Held and empty it names nobody, and all wait; with ``fcntl`` they must, beside a ``--ha``."""
     priv.lock.write_text("7\n")
     priv.record()
     priv.hold()

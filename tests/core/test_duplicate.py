@@ -4,12 +4,22 @@ from typing import Any
 
 import pytest
 
-from shadowd.core.actions import Adopt, Level, MakeClaim, Observe, Probe, StopPair, StopStray, WriteNotice
+from shadowd.core.actions import (
+    Adopt,
+    Identify,
+    Level,
+    MakeClaim,
+    Observe,
+    Probe,
+    StopPair,
+    StopStray,
+    WriteNotice,
+)
 from shadowd.core.events import Namesake
 from shadowd.core.ledger import EpochRecord
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
-from shadowd.core.values import NoticeKind, ProbeOutcome
+from shadowd.core.values import Host, NoticeKind, ProbeOutcome
 from tests.core import phases
 from tests.core.rounds import (
     BEGINNING,
@@ -27,6 +37,7 @@ from tests.core.world import World
 
 DIED, FAILED = NoticeKind.DIED, NoticeKind.FAILED
 BEFORE = "boot before"
+ALIAS = Host("alias")
 
 
 def booted(*records: EpochRecord, **world: Any) -> Seat:
@@ -59,6 +70,15 @@ def test_a_clone_does_not_close_the_epoch_of_a_master_that_beats() -> None:
     assert (line.reason, line.level) == (Reason.DUPLICATE_HOST, Level.ALARM)
     assert "epoch 1" in line.detail
     assert Reason.DUPLICATE_HOST in seat.reasons
+
+
+def test_an_alias_in_act_qmaster_does_not_explain_the_beat_of_a_clone_s_master() -> None:
+    """Somebody wrote another name of this host: until it is known whose it is, it may be ours."""
+    seat = booted(mine(), active=ALIAS, here={ALIAS: True})
+    seat.run(4000, masters_beat=True)
+    assert [asked.host for asked in seat.requests(Identify)] == [ALIAS]
+    assert outcomes(seat) == []
+    assert seat.heard("host.duplicate")
 
 
 def test_an_honest_reboot_costs_its_death_notice_two_beats() -> None:

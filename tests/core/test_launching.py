@@ -6,6 +6,7 @@ import pytest
 
 from shadowd.core.actions import (
     ClearLock,
+    Identify,
     Inspect,
     KeepLease,
     Launch,
@@ -20,7 +21,7 @@ from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.values import Epoch, ExitKind, Host, Instant, Lock, LockKind, NoticeKind, PairView
 from tests.core import phases
-from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, RUNNING, UNREADABLE, policy, record
+from tests.core.rounds import BEGINNING, ELSEWHERE, HERE, RUNNING, THERE, UNREADABLE, policy, record
 from tests.core.seat import Seat
 from tests.core.world import Pair, World
 
@@ -109,6 +110,25 @@ def test_signs_that_come_late_count() -> None:
     seat.run(0.3)
     assert seat.state is State.ACTIVE
     assert seat.world.records[Epoch(1)].confirmed
+
+
+def test_a_master_that_writes_another_name_of_its_host() -> None:
+    """Full where the daemon's is short: nobody but this host is called so, and it is asked once."""
+    full = Host("alpha.example.com")
+    seat = launched(active=full)
+    seat.world.here[full] = True
+    phases.active(seat)
+    assert [asked.host for asked in seat.requests(Identify)] == [full]
+    seat.run(400, masters_beat=True)
+    assert seat.state is State.ACTIVE
+
+
+def test_another_host_s_name_is_asked_about_once_and_confirms_nothing() -> None:
+    """The new master has not written its own name, or somebody overwrote it."""
+    seat = launched(active=THERE)
+    seat.run(60)
+    assert [asked.host for asked in seat.requests(Identify)] == [THERE]
+    assert seat.state is State.LAUNCHING
 
 
 def test_confirming_is_no_busy_loop() -> None:

@@ -83,6 +83,29 @@ def test_another_name_of_its_host_in_act_qmaster_kills_no_master() -> None:
         aliased(lane)
 
 
+def respelled(lane: Lane) -> None:
+    """Write the short name into act_qmaster where full names count."""
+    home = lane.names[0]
+    host, cell = lane.cell.lab[home], lane.cell
+    bootstrap = cell.common / "bootstrap"
+    bootstrap.write_text(bootstrap.read_text().replace("ignore_fqdn             true", "ignore_fqdn false"))
+    with Pulse(cell):
+        lane.serve(home, **QUICK)
+        lane.wait_confirmed(1)
+        pid, guard = lane.master(home), lane.daemons[home]
+        begun = guard.record()["beat"]
+        cell.act_qmaster.write_text(f"{host.short}\n")
+        lane.wait(lambda: int(guard.record()["beat"]) > begun + 5, 30, "it goes on to beat")
+        assert cell.qmasters() == [(home, pid, "S")], lane.story()
+        assert not guard.names() & {"master.superseded", "master.ended"}, lane.story()
+
+
+def test_the_short_for_the_full_name_in_act_qmaster_kills_no_master() -> None:
+    """With ``ignore_fqdn false``, where the two are two hosts to Grid Engine."""
+    with lanes(1) as (lane,):
+        respelled(lane)
+
+
 def misled(lane: Lane, masters: Masters) -> None:
     """Give the name of a living, unguarded master to 127.0.1.1 on the shadow, until somebody corrects it."""
     home, other = lane.names

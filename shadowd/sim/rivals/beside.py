@@ -25,7 +25,7 @@ from shadowd.sim.onemaster import Excuse, OneMaster
 from shadowd.sim.rivals.host import Rival, RivalHost, Tale
 from shadowd.sim.rivals.sge_shadowd import SgeShadowd
 from shadowd.sim.swarm import HOSTS, Day
-from shadowd.sim.weather import Kind, Strike
+from shadowd.sim.weather import OF_IDENTITY, ORDINARY, Kind, Strike
 from shadowd.sim.world import World
 
 SEATED: Final = Host(HOSTS[-1])
@@ -49,7 +49,7 @@ class BesideDay(Day):
         self.story: list[Tale] = []
         """What the rival did."""
         self._rival = rival or SgeShadowd()
-        super().__init__(seed, hours=hours, skip=False, strikes=strikes)
+        super().__init__(seed, hours=hours, skip=False, strikes=strikes, kinds=ORDINARY - OF_IDENTITY)
 
     def build(self, timing: Timing, make: Maker) -> World:
         """Make the world, with the rival on one host."""

@@ -4,7 +4,8 @@ Judged are two masters that can write at one moment, and outages. Nothing is exc
 nothing that could have exceptions; and only what is true at the end of a day counts as left without a
 master, which is milder than what ours is held to (``judges.SomeMaster``).
 
-Kinder than life: no clock is ever wrong by more than an hour, and half an hour after a step it is right.
+Kinder than life: no clock is ever wrong by more than an hour, and half an hour after a step it is right; and
+what becomes of names, copies and mounts strikes only ours.
 """
 
 from random import Random
@@ -21,7 +22,7 @@ from shadowd.sim.master import Master
 from shadowd.sim.onemaster import Excuse, OneMaster
 from shadowd.sim.rivals.host import Rival, RivalWorld
 from shadowd.sim.swarm import HOSTS, Day
-from shadowd.sim.weather import Kind, Strike
+from shadowd.sim.weather import OF_IDENTITY, Kind, Strike
 from shadowd.sim.world import World
 
 _MOST_WRONG: Final = 3600.0
@@ -37,6 +38,7 @@ class RivalDay(Day):
         self._rival = rival
         self._clocks = Random(f"clocks of {seed}")  # noqa: S311 - replay needs a seed, nobody guesses anything
         super().__init__(seed, level=level, timing=timing, hours=hours, skip=False)
+        self.strikes = tuple(strike for strike in self.strikes if strike.kind not in OF_IDENTITY)
 
     def build(self, timing: Timing, make: Maker) -> World:
         """Make the world with the rival in it."""
