@@ -1,4 +1,4 @@
-"""Which directories lie on NFS, and how the small shared files in them are opened there.
+"""How directories are mounted here, and how the small shared files in those on NFS are opened.
 
 On NFS every shared file is opened with O_DIRECT (open(2)), for three reasons, each measured (NFS.md, "Seen
 with the daemon on it"; ``tests/nfs``):
@@ -16,15 +16,18 @@ more than once in a while which file system a directory is on.
 
 import fcntl
 import os
+import re
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _FRESH: Final = 30.0
 """Seconds for which an answer counts: a file system may be mounted over a directory."""
 _MOST: Final = 16384
+_NOBODY: Final = frozenset({65534, 4294967294})
+"""Whom an NFS server takes for root where it squashes root's rights (exports(5))."""
 
 _known: dict[str, tuple[float, int]] = {}
 """By directory: until when the flag counts, and the flag."""
@@ -59,24 +62,86 @@ def persist(descriptor: int) -> None:
 
 def file_system(directory: str | os.PathLike[str]) -> str:
     """Return the type of the file system that holds this directory (``nfs4``, ``ext4``); empty if unknown."""
+    found = _rows_of(directory)
+    return found[0].kind if found else ""
+
+
+class Mount(NamedTuple):
+    """How one directory is mounted on this host, and how much room there is."""
+
+    point: str
+    kind: str
+    """``nfs``, ``nfs4``, ``ext4``; as the kernel calls it."""
+    options: frozenset[str] = frozenset()
+    """Of this mount and of its file system, as proc_pid_mountinfo(5) tells them."""
+    free: int | None = None
+    """Bytes that a user without rights may still write; None: not known."""
+    files: int | None = None
+    """Files that may still be made; None where the file system has no limit, or does not tell."""
+    squashed: bool = False
+    """What root wrote here belongs to nobody: the server takes root's rights away."""
+
+    @property
+    def nfs(self) -> bool:
+        """True for any version of NFS."""
+        return self.kind.startswith("nfs")
+
+    @property
+    def version(self) -> str:
+        """The version of NFS, as ``4.2``; empty elsewhere."""
+        return self.option("vers") if self.nfs else ""
+
+    def option(self, key: str) -> str:
+        """Return the value of ``key=value``; empty where it is not set."""
+        return next((each.partition("=")[2] for each in self.options if each.startswith(f"{key}=")), "")
+
+
+def mount_of(directory: Path) -> Mount | None:
+    """Look how a directory is mounted; None: nobody can say. May hang with it."""
+    rows = _rows_of(directory)
+    if not rows:
+        return None
     try:
-        device = os.stat(directory).st_dev  # noqa: PTH116 - no Path for each look
+        room, owner = os.statvfs(directory), directory.stat().st_uid
+    except OSError:
+        return rows[0]
+    files = room.f_favail if room.f_files else None
+    return rows[0]._replace(free=room.f_bavail * room.f_frsize, files=files, squashed=owner in _NOBODY)
+
+
+def _rows_of(directory: str | os.PathLike[str]) -> list[Mount]:
+    """Return the mounts of the file system that holds this directory, that which it is reached by first."""
+    try:
+        real = os.path.realpath(directory)
+        device = os.stat(real).st_dev  # noqa: PTH116 - no Path for each look
     except (OSError, ValueError):
-        return ""
-    return _mounted().get(device, "")
+        return []
+    rows = [row for number, row in _mounted() if number == device]
+    return sorted(rows, key=lambda row: (_holds(row.point, real), len(row.point)), reverse=True)
 
 
-def _mounted() -> dict[int, str]:
-    """Return the type of each mounted file system by its device number (proc_pid_mountinfo(5))."""
-    found: dict[int, str] = {}
+def _holds(point: str, path: str) -> bool:
+    return path == point or path.startswith(f"{point.rstrip('/')}/")
+
+
+def _mounted() -> list[tuple[int, Mount]]:
+    """Return each mount, with the number of its device (proc_pid_mountinfo(5))."""
+    found = []
     try:
         with _MOUNTS.open("rb") as lines:
             for line in islice(lines, _MOST):
-                words, _, rest = line.partition(b" - ")
-                fields, kind = words.split(), rest.split(maxsplit=1)
-                major, _, minor = fields[2].partition(b":") if len(fields) > 2 else (b"", b"", b"")
-                if kind and major.isdigit() and minor.isdigit():
-                    found[os.makedev(int(major), int(minor))] = kind[0].decode("ascii", "replace")
+                left, _, right = line.decode("utf-8", "replace").partition(" - ")
+                fields, rest = left.split(" "), right.split()
+                major, _, minor = fields[2].partition(":") if len(fields) > 5 else ("", "", "")
+                if rest and major.isdecimal() and minor.isdecimal():
+                    options = frozenset(f"{fields[5]},{rest[-1]}".split(","))
+                    row = Mount(_unescaped(fields[4]), rest[0], options)
+                    found.append((os.makedev(int(major), int(minor)), row))
     except OSError:
-        return {}
+        return []
     return found
+
+
+def _unescaped(word: str) -> str:
+    """Return a name as it is: the kernel writes blanks as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), word)

@@ -50,7 +50,7 @@ def look(args: argparse.Namespace, *, everything: bool = False) -> list[Report]:
     if everything and not args.cell:
         wanted = all_places(args.config, os.environ)
     else:
-        wanted = places(args.config, args.cell, os.environ, names=not everything)
+        wanted = places(args.config, args.cell, os.environ, thorough=not everything)
     return [report(gathered) for gathered in gather(wanted, args.timeout, time.time)]
 
 

@@ -25,6 +25,7 @@ from shadowd.core.values import Host, Seconds, Unknown
 from shadowd.errors import CellError, ConfigError
 
 if TYPE_CHECKING:
+    from shadowd.adapters.mounts import Mount
     from shadowd.adapters.serverlock import ServerLockFile
 
 _MOST = 1000
@@ -33,11 +34,11 @@ _PBS_SERVER, _SGE_QMASTER = 15001, 6444
 
 
 def places(
-    config: Path | None, wanted: Iterable[str], environ: Mapping[str, str], *, names: bool = False
+    config: Path | None, wanted: Iterable[str], environ: Mapping[str, str], *, thorough: bool = False
 ) -> list[Place]:
     """Return the places of all cells, or of the wanted ones; raises ``ConfigError``.
 
-    ``names``: also look where the other hosts are found from here.
+    ``thorough``: also look where the other hosts are found from here, and how the directories are mounted.
     """
     cells = {cell.name: cell for cell in light_settings(config, environ).cells}
     chosen = list(dict.fromkeys(wanted)) or list(cells)
@@ -45,7 +46,7 @@ def places(
         if name not in cells:
             known = ", ".join(sorted(cells)[:20]) or "none"
             raise ConfigError("--cell", f"there is no cell {records.clean(name)!r}", f"cells here: {known}")
-    return [_place(cells[name], names=names) for name in chosen]
+    return [_place(cells[name], thorough=thorough) for name in chosen]
 
 
 def all_places(config: Path | None, environ: Mapping[str, str]) -> list[Place]:
@@ -88,22 +89,23 @@ def _stranger(name: str, runtime_dir: Path) -> Place:
     return Place(name, "unknown", "", runtime_dir, str(runtime_dir), read)
 
 
-def _place(cell: LightCell, *, names: bool = False) -> Place:
+def _place(cell: LightCell, *, thorough: bool = False) -> Place:
     return Place(
         name=cell.name,
         kind=cell.kind,
         host=cell.host or "",
         runtime_dir=cell.runtime_dir,
         spool=str(cell.directory),
-        read=lambda: read_shared(cell, names=names),
+        read=lambda: read_shared(cell, thorough=thorough),
         readable=cell.readable,
     )
 
 
-def read_shared(cell: LightCell, *, names: bool = False) -> Shared:
+def read_shared(cell: LightCell, *, thorough: bool = False) -> Shared:
     """Look at everything of a cell once; may hang; raises ``CellError``.
 
-    ``names``: also where its other hosts are found from here, if the master is asked over TCP.
+    ``thorough``: also where its other hosts are found from here, if the master is asked over TCP, and how
+    its directories are mounted.
     """
     from shadowd.adapters.claimlog import DirectoryClaimLog  # noqa: PLC0415 - in the thread, not at start
     from shadowd.adapters.ground import survey  # noqa: PLC0415
@@ -138,8 +140,18 @@ def read_shared(cell: LightCell, *, names: bool = False) -> Shared:
         holder="" if port is None else _holder(port, paths.spool, found.owner),
         clashes=find_clashes(paths, found.names, () if isinstance(hosts, Unknown) else hosts, own[:1]),
         loose=loose_directories(paths.state, found.owner),
-        names=wrong_names(files, _known(active, shadows), cell.addresses) if names and port else (),
+        names=wrong_names(files, _known(active, shadows), cell.addresses) if thorough and port else (),
+        mounts=_mounts(paths.spool, paths.state, paths.active.parent) if thorough else (),
+        method=found.server_lock.method if found.server_lock else "",
     )
+
+
+def _mounts(*directories: Path) -> "tuple[Mount, ...]":
+    """Return how these are mounted, each mount once."""
+    from shadowd.adapters.mounts import mount_of  # noqa: PLC0415 - in the thread, not at start
+
+    found = (mount_of(directory) for directory in directories)
+    return tuple({mount.point: mount for mount in found if mount is not None}.values())
 
 
 def _known(active: Host | Unknown, shadows: tuple[Host, ...] | Unknown) -> list[Host]:

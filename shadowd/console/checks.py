@@ -12,6 +12,7 @@ from shadowd.console.fencing import fence_items
 from shadowd.console.gather import Gathered, Shared, Unreached
 from shadowd.console.health import Health, Item
 from shadowd.console.hostchecks import failover_is_off, host_items
+from shadowd.console.mountchecks import mount_items
 from shadowd.console.names import name_items
 from shadowd.console.project import CellView, is_over, moved_text
 from shadowd.console.records import HostRecord, clean, in_words
@@ -66,6 +67,7 @@ def _items(gathered: Gathered, view: CellView) -> Iterator[Item]:
         yield Item("admin_user", _CRITICAL, text, remedy(Reason.CANNOT_RUN, view.spool))
     yield from host_items(view)
     yield from sharing_items(gathered, view)
+    yield from mount_items(shared.mounts, gathered.local, gathered.kind, shared.method)
     yield _protection(view)
     yield from fence_items(shared.fence, view.fences, view.now)
     yield from timer_items(gathered.local)

@@ -22,6 +22,7 @@ from shadowd.errors import ShadowdError
 _STAT_LIMIT = _CMDLINE_LIMIT = 4096
 _DEAD = (b"Z", b"X", b"x")
 if TYPE_CHECKING:
+    from shadowd.adapters.mounts import Mount
     from shadowd.adapters.nameclash import Clash
 
 
@@ -57,6 +58,10 @@ class Shared(NamedTuple):
     """Directories of records that others than root and the cell's user may write, with who."""
     names: tuple[WrongName, ...] = ()
     """Hosts that are not found by their names here, where that was looked for."""
+    mounts: "tuple[Mount, ...]" = ()
+    """How the directories are mounted on this host, where that was looked for."""
+    method: str = ""
+    """How TORQUE's ``server.lock`` is held: ``fcntl`` or ``lease``."""
 
 
 class SeenLock(NamedTuple):
