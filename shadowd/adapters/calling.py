@@ -41,6 +41,8 @@ class Question(NamedTuple):
     close_answers: bool = False
     """A master replies by an orderly close, without a byte. A reset is none: the kernel sends one for a
     process that dies with the connection unaccepted."""
+    hears_out: bool = False
+    """After its reply a master has more to say, then closes; it complains in its log of who leaves before."""
 
 
 class Sign(Enum):
@@ -67,13 +69,14 @@ class Heard(NamedTuple):
 class Call:
     """One address being asked; ``begin`` makes it."""
 
-    __slots__ = ("_connected", "_heard", "_question", "_socket", "address")
+    __slots__ = ("_answered", "_connected", "_heard", "_question", "_socket", "address")
 
     def __init__(self, address: str, client: socket.socket, question: Question) -> None:
         self.address = address
         self._socket = client
         self._question = question
         self._connected = False
+        self._answered = False
         self._heard = b""
 
     def fileno(self) -> int:
@@ -95,6 +98,8 @@ class Call:
     def give_up(self) -> Heard:
         """End the call, whose time is over."""
         self._socket.close()
+        if self._answered:
+            return self._answers()
         if self._heard:
             return self._strange()
         what = "accepts, but gives no sign of life" if self._connected else "does not accept"
@@ -121,16 +126,24 @@ class Call:
         except BlockingIOError:
             return None
         except OSError as error:
+            if self._answered:
+                return self._answers()
             return self._strange() if self._heard else failed(self.address, error.errno)
+        if self._answered:
+            return None if part else self._answers()
         self._heard += part
         answer, closes = self._question.answer, self._question.close_answers
         if answer is not None and answer in self._heard:
-            return Heard(Sign.ANSWERS, f"{self.address} answers")
+            self._answered = True
+            return None if self._question.hears_out else self._answers()
         if part and len(self._heard) < _MOST:
             return None
         if closes and not self._heard:
             return Heard(Sign.ANSWERS, f"{self.address} answers by closing the connection")
         return self._strange()
+
+    def _answers(self) -> Heard:
+        return Heard(Sign.ANSWERS, f"{self.address} answers")
 
     def _strange(self) -> Heard:
         """Say that what came is not what a master replies; the bytes are a stranger's, and not shown."""

@@ -5,7 +5,8 @@ one left (``shadowd.adapters.calling``). Apart from the probe, because clients a
 
 **Grid Engine**: the greeting that ``qping`` sends (commlib's CM message, framed by
 ``<gmsh><dl>LENGTH</dl></gmsh>``) and, in the same packet, the farewell (CCM). Measured with sge_qmaster
-8.1.9, 20 times each: it replies a CRM message in 0.2 to 7 ms, then CCRM, closes, and logs nothing. Where it
+8.1.9, 20 times each: it replies a CRM message in 0.2 to 7 ms, then CCRM, closes, and logs nothing, if it is
+heard out: whoever closes after the CRM is an error line in its log when the machine is busy. Where it
 does not like a name in the greeting, the CRM says "access denied", which is as good an answer. Without the
 farewell, or with ``<ct>stream</ct>``, its log gets an error line. To a frame whose content is no message it
 closes the connection, as any stranger may. Stopped by SIGSTOP it is silent, and after five connections new
@@ -46,7 +47,7 @@ def greeting(host: str, own: str) -> Question:
         b'<cm version="0.4"><df>bin</df><ct>message</ct><dst host="%b" comp="qmaster" id="1"></dst>'
         b'<rdata host="%b" comp="qping" id="0"></rdata><port>0</port><ac>enabled</ac></cm>' % (to, by)
     )
-    return Question(_framed(connect) + _framed(_HEADER) + _FAREWELL, b"<crm ")
+    return Question(_framed(connect) + _framed(_HEADER) + _FAREWELL, b"<crm ", hears_out=True)
 
 
 def site(send: str | None, expect: str | None) -> Question:

@@ -69,7 +69,7 @@ def require_mounted(directory: Path) -> None:
         raise CellError(
             str(directory / _PROOF),
             "there is no such file",
-            "mount server_priv, or make its database once: pbs_server -t create",
+            f"mount it, and write nothing below it before: findmnt -T {directory}",
         )
 
 

@@ -5,7 +5,7 @@ which epoch is the highest, which was confirmed last, which later ones are still
 nothing; ``shadowd.core.accounts`` does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from shadowd.core.values import OUTCOMES, Claim, ClaimKey, ClaimReason, Epoch, NoticeKind, Unknown
@@ -63,25 +63,29 @@ class Ledger:
     records: tuple[EpochRecord, ...] = ()
     doubts: tuple[Unknown, ...] = ()
     """Records that could not be read as this cell's: reported, and no bid (PROTOCOL rule 15)."""
+    last_confirmed: EpochRecord | None = field(init=False, repr=False, compare=False)
+    """The newest epoch whose master was seen to run."""
+    suspects: tuple[EpochRecord, ...] = field(init=False, repr=False, compare=False)
+    """The last epoch confirmed by a launch and all later ones: whoever might be running (rule 7).
+
+    An adopted epoch does not end this chain: that its master ran proves nothing about those before.
+    """
+    unclosed: tuple[EpochRecord, ...] = field(init=False, repr=False, compare=False)
+    """Those without an outcome."""
+
+    def __post_init__(self) -> None:
+        # Each round asks for these several times, and there may be thousands of records.
+        newest = list(reversed(self.records))
+        last = next((record for record in newest if record.confirmed), None)
+        first = next((record.epoch for record in newest if record.launched), Epoch(0))
+        object.__setattr__(self, "last_confirmed", last)
+        object.__setattr__(self, "suspects", tuple(each for each in self.records if each.epoch >= first))
+        object.__setattr__(self, "unclosed", tuple(record for record in self.records if record.open))
 
     @property
     def highest(self) -> Epoch:
         """The highest number seen; 0 in an empty directory."""
         return self.records[-1].epoch if self.records else Epoch(0)
-
-    @property
-    def last_confirmed(self) -> EpochRecord | None:
-        """The newest epoch whose master was seen to run."""
-        return next((record for record in reversed(self.records) if record.confirmed), None)
-
-    @property
-    def suspects(self) -> tuple[EpochRecord, ...]:
-        """The last epoch confirmed by a launch and all later ones: whoever might be running (rule 7).
-
-        An adopted epoch does not end this chain: that its master ran proves nothing about those before.
-        """
-        first = next((record.epoch for record in reversed(self.records) if record.launched), Epoch(0))
-        return tuple(record for record in self.records if record.epoch >= first)
 
     def get(self, epoch: Epoch) -> EpochRecord | None:
         """Return one epoch, or None where the listing does not have it."""

@@ -70,7 +70,7 @@ class Memory:
 
     def absorb_listing(self, ledger: Ledger | Unknown, when: Instant) -> None:
         """Take in one listing; ``when`` it was complete."""
-        if isinstance(ledger, Unknown):
+        if isinstance(ledger, Unknown) or (self._listed and ledger is self.ledger):
             return
         self.ledger = ledger
         # A doubtful record is doubt for as long as it lies there, and no loss once a person took it away.

@@ -110,14 +110,12 @@ class OwnEpochs:
         """
         lock, resident = seen.lock, seen.resident is not None
         self._look_at = NEVER
-        self._owed = {
-            claim: kind for claim, kind in self._owed.items() if _is_open(ledger.get(claim.epoch), claim)
-        }
+        self._owed = {claim: kind for claim, kind in self._owed.items() if _is_open(ledger, claim)}
         self._owed_at = self._owed_at if self._owed else NEVER
         mark_at, self._mark_at = self._mark_at, NEVER
         left: dict[ClaimKey, Claim] = {}
-        for record in ledger.records:
-            if isinstance(record.claim, Unknown) or not record.open:
+        for record in ledger.unclosed:
+            if isinstance(record.claim, Unknown):
                 continue
             key = record.claim.key
             left[key] = record.claim
@@ -248,9 +246,16 @@ class OwnEpochs:
             self.owe(claim, outcome, now)
 
 
-def _is_open(record: EpochRecord | None, claim: ClaimKey) -> bool:
-    """Tell whether this claim still wants an outcome, as far as the listing tells; one not listed does."""
-    return record is None or (record.open and record.belongs_to(claim))
+def _is_open(ledger: Ledger, claim: ClaimKey) -> bool:
+    """Tell whether this claim still wants an outcome, as far as the listing tells.
+
+    One not listed does, unless a later epoch was confirmed: then the listing leaves out what is closed, and
+    whoever closed it, nobody asks for another outcome.
+    """
+    record, last = ledger.get(claim.epoch), ledger.last_confirmed
+    if record is None:
+        return last is None or last.epoch < claim.epoch
+    return record.open and record.belongs_to(claim)
 
 
 def _outcome(record: EpochRecord, lock: Lock | Unknown, *, planned: bool) -> NoticeKind | None:

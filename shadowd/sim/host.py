@@ -49,6 +49,8 @@ class SimHost(Named):
         super().__init__(name, timeline, stir, network, clone_of)
         self.timing = timing
         self.up = True
+        self.removed = False
+        """Switched off for good: whatever is repaired of it later, it does not come back."""
         self.cut = False
         self.stranger: ProbeOutcome | None = None
         """What a user without rights makes whoever asks hear, who listens on the ports that no master has."""
@@ -108,6 +110,8 @@ class SimHost(Named):
     def start_daemon(self) -> None:
         """Start shadowd, in a new life; on a host that stands still, when it goes on."""
         self.kill_daemon()
+        if self.removed:
+            return
         if self.stopped is not None:
             self._starts_then = True
             return
@@ -265,6 +269,8 @@ class SimHost(Named):
 
     def boot(self) -> None:
         """Power on, with a clock that begins anew; nothing starts by itself but shadowd."""
+        if self.removed:
+            return
         self.up = True
         self.boots += 1
         self.booted = self.timeline.now

@@ -79,7 +79,8 @@ class HostFaults(Repairs):
         if not host.up or not disk.identity or seat.disk is not disk:
             return None
         host.crash()
-        older = int(strike.dice * max(0, max(disk.claims, default=0) - 1))
+        seen = min(max(disk.claims, default=0), seat.remembered_epoch)
+        older = int(strike.dice * max(0, seen - 1))
         seat.disk = disk.old_copy(older, identified=strike.dice < 0.5)
         seat.disk.active = Random(strike.dice).choice(sorted(self._world.hosts))  # noqa: S311 - as above
         host.boot()

@@ -31,8 +31,9 @@ class Named(Bench):
         clone_of: "Named | None",
     ) -> None:
         super().__init__(name, timeline, stir)
-        self.machine: Host = name if clone_of is None else Host(f"{clone_of.machine}-clone")
+        self.machine: Host = name if clone_of is None else clone_of.next_copy()
         """Which machine it is, whatever it is called."""
+        self._copies = 0
         self.earlier: frozenset[Host] = frozenset()
         """Names that it had before, and that still lead to it."""
         self.machine_id: str = f"machine-{name}" if clone_of is None else clone_of.machine_id
@@ -40,6 +41,11 @@ class Named(Bench):
         self._network = network
         self.wrote: Moment | None = None
         """When its daemon wrote its host record last; None: not yet in this life."""
+
+    def next_copy(self) -> Host:
+        """Return what the next clone of this machine is called: no two of all times are one machine."""
+        self._copies += 1
+        return Host(f"{self.machine}-clone{self._copies if self._copies > 1 else ''}")
 
     @property
     def boot_id(self) -> str:

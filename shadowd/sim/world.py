@@ -99,6 +99,7 @@ class World:
     def remove(self, host: SimHost) -> None:
         """Switch a machine off for good."""
         host.crash()
+        host.removed = True
         del self.hosts[host.machine]
 
     @property

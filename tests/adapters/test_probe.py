@@ -19,7 +19,7 @@ from shadowd.adapters.resolving import Resolver, system_resolver
 from shadowd.adapters.returning import returns_here
 from shadowd.core.values import Host, ProbeOutcome
 from tests.lab import processes
-from tests.lab.net import Net, greets, hangs_up, says_ok, shuts
+from tests.lab.net import CONNECTED, Net, greets, hangs_up, says_ok, shuts
 from tests.lab.processes import wait_for
 
 HERE = Host("alpha")
@@ -58,6 +58,30 @@ def test_a_server_that_speaks_answers(net: Net) -> None:
     outcome, detail = probe(net.server(says_ok), timeout=10).ask(HERE)
     assert outcome is ProbeOutcome.ANSWERS
     assert "127.0.0.1" in detail
+
+
+def test_a_master_is_heard_out(net: Net) -> None:
+    """It says goodbye after its reply, and complains in its log of a caller who has left by then."""
+    ends: list[BaseException | None] = []
+
+    def slow(client: socket.socket) -> None:
+        client.recv(4096)
+        reply, farewell = CONNECTED[:190], CONNECTED[190:]
+        client.sendall(reply)
+        time.sleep(0.3)
+        try:
+            for _ in range(3):
+                client.sendall(farewell)
+                time.sleep(0.05)
+            ends.append(None)
+        except OSError as error:
+            ends.append(error)
+
+    question = greeting("alpha", "beta")
+    found = TcpProbe(net.server(slow), 10, at({HERE: "127.0.0.1"}), None, {}, question=lambda _: question)
+    assert found.ask(HERE)[0] is ProbeOutcome.ANSWERS
+    wait_for(lambda: ends, 5, "the master has said all")
+    assert ends == [None]
 
 
 def test_a_server_that_closes_answers(net: Net) -> None:

@@ -407,7 +407,7 @@ def test_everything_of_ours_lies_in_a_directory_of_ours(priv: Place) -> None:
     assert {path.parent for path in ours} == {priv.paths.state}
     require_mounted(priv.root)
     (priv.root / "serverdb").unlink()
-    with pytest.raises(CellError, match="pbs_server -t create"):
+    with pytest.raises(CellError, match="findmnt -T"):
         require_mounted(priv.root)
 
 

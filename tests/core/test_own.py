@@ -278,6 +278,21 @@ def test_an_owed_epoch_that_was_closed_by_others() -> None:
     assert Reason.OWES_OUTCOME not in seat.reasons
 
 
+def test_nothing_is_owed_for_what_a_later_confirmed_epoch_left_behind() -> None:
+    """Somebody closed it, and listings leave it out since: no other outcome is taken, or asked for."""
+    seat = restarted(confirmed(1, host=HERE))
+    seat.world.refuses[DIED] = UNREADABLE
+    seat.run(5)
+    assert Reason.OWES_OUTCOME in seat.reasons
+    del seat.world.records[Epoch(1)]
+    seat.world.add(confirmed(2, host=THERE))
+    seat.run(2)
+    tries = len(seat.times(WriteNotice))
+    seat.run(60)
+    assert len(seat.times(WriteNotice)) == tries
+    assert Reason.OWES_OUTCOME not in seat.reasons
+
+
 def test_nothing_is_owed_for_a_number_that_another_claim_holds() -> None:
     """The directory was another one when ours was made: its epoch 1 is not the one that is listed now."""
     seat = Seat()
