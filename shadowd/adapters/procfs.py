@@ -225,7 +225,12 @@ def wait_pidfds(descriptors: list[int], timeout: float) -> list[int]:
 
 
 def send_signal(pidfd: int, number: signal.Signals) -> bool:
-    """Send a signal to the process behind the pidfd; False when it has ended or may not be signalled."""
+    """Send a signal to the process behind the pidfd; False when it has ended or may not be signalled.
+
+    One that its parent has not buried yet has ended.
+    """
+    if wait_pidfds([pidfd], 0):
+        return False
     try:
         signal.pidfd_send_signal(pidfd, number)
     except OSError:

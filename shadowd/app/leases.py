@@ -11,7 +11,7 @@ Refuses to renew a lease, and to write an outcome: both need the shared director
 import glob
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shadowd.adapters.clock import SystemClock
@@ -47,6 +47,8 @@ class KeptLeases:
     clock: SystemClock
     account: str | None = None
     """The user that the master is started as, where one is configured."""
+    told: set[str] = field(default_factory=set)
+    """Nonces of which the end of the lease was said: what does not die is killed again and again."""
 
     @property
     def any(self) -> bool:
@@ -112,8 +114,10 @@ class KeptLeases:
             known = launcher.stop_known(lease.epoch, lease.nonce)
             if not known and not launcher.inspect(lease.epoch, lease.nonce).alive:
                 return True
-            detail = f"the lease that was kept on this host is over, {why}"
-            announce("master.lease_over", cell=self.cell, epoch=lease.epoch, detail=detail)
+            if lease.nonce not in self.told:
+                self.told.add(lease.nonce)
+                detail = f"the lease that was kept on this host is over, {why}"
+                announce("master.lease_over", cell=self.cell, epoch=lease.epoch, detail=detail)
             return not launcher.stop(lease.epoch, lease.nonce).alive
         except OSError:  # out of descriptors or memory for the moment
             return False

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ from shadowd.adapters.clock import SystemClock
 from shadowd.adapters.identity import read_boot_id
 from shadowd.adapters.kept import BeatPlace, Keeper, leave_lease, read_lease, write_lease
 from shadowd.adapters.processrecord import KeptProcess, KeptProcesses, write_processes
+from shadowd.app import leases
 from shadowd.app.enforcer import Orders, stand_by
+from shadowd.app.leases import KeptLeases
+from shadowd.app.standin import StandIn
 from shadowd.core.values import Epoch, Instant, KeptLease, Seconds
 from tests.lab.outsiders import crowd
 from tests.lab.processes import alive, wait_for
@@ -259,6 +263,32 @@ def test_whom_the_daemon_kept_is_ended_without_a_look(
             os.close(pidfd)
         assert seen
         assert all(seen), "it was dead before anybody looked"
+
+
+@pytest.mark.parametrize("zombie", [True, False], ids=["dead already", "will not die"])
+def test_an_end_is_said_once_however_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, zombie: bool
+) -> None:
+    """One that its parent has not buried is dead, and nothing to tell; one in the kernel's hands stays."""
+    keep(tmp_path, "one", 0)
+    said: list[str] = []
+    monkeypatch.setattr(leases, "announce", lambda event, **_: said.append(event))
+    with subprocess.Popen(["sleep", "600"]) as process:
+        found = procfs.process(process.pid)
+        assert found is not None
+        kept = (KeptProcess(process.pid, found.start_token, "master"),)
+        record = Keeper(tmp_path / "one@alpha.processes.json", read_boot_id())
+        write_processes(record, KeptProcesses(7, "one" + MARK, "", (), kept))
+        if zombie:
+            process.kill()
+            wait_for(lambda: not alive(process.pid), 20, "it is dead")
+        else:
+            monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+        ward = StandIn(KeptLeases("one", tmp_path, SystemClock()))
+        for _ in range(3):
+            ward.attend(Seconds(0), dismissed=False)
+        process.kill()
+    assert said == ([] if zombie else ["master.lease_over"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
