@@ -124,7 +124,11 @@ Guarding
         reboot costs its death notice; one that was never confirmed, when its window is over; and a master
         that a script started after a reboot is adopted when another machine of this name would have written
         its host record once more. A beat that moves, or a host record that another boot writes, is doubt:
-        no outcome but by time, no adoption, no bid, an alarm. ``otherboot``, ``duplicate``
+        no outcome but by time, no adoption, no bid, an alarm; unless act_qmaster says a name that was looked
+        up and is another host's. A clone beside a host that stands still whole cannot be told from a reboot:
+        excluded from the promises. ``otherboot``, ``duplicate``
+        An outcome is owed until it is on disk, or until a later epoch was confirmed: whoever closed the claim
+        then, nobody asks for it. ``own``
     15. A listing that lost records, or holds another cell's: no bid, alarm; a guard links its own claim
         again. ``memory``, ``eligibility``, ``upkeep``
         A notice carries the nonce of its claim. Without it, it is a doubt: no outcome, no confirmation. A
