@@ -66,8 +66,12 @@ class CellIdentity:
         boot_id: str,
         answering: Callable[[], str],
         unmounted: Callable[[Path], str] = mountpoints.unmounted,
+        forgetful: Callable[[Unknown], None] = lambda _: None,
     ) -> None:
-        """``directory``: the cell's ``shadowd``; ``answering``: which other host answers as master."""
+        """``directory``: the cell's ``shadowd``; ``answering``: which other host answers as master.
+
+        ``forgetful`` hears, once, why what this host should remember cannot be written.
+        """
         self.path = directory / RECORD
         self.memory = memory
         self.host = host
@@ -83,6 +87,8 @@ class CellIdentity:
         self._cell = cell
         self._answering = answering
         self._unmounted = unmounted
+        self._forgetful = forgetful
+        self._forgot: Unknown | None = None
         self._verified: tuple[int, int] | None = None
         self._kept: Seal | None = None
         self._compared = False
@@ -94,6 +100,11 @@ class CellIdentity:
     def founded(self) -> bool:
         """True once the record was seen, and is the one that this host remembers."""
         return self._verified is not None
+
+    @property
+    def compared(self) -> bool:
+        """True once a listing of this directory had the epochs that this host remembers."""
+        return self._compared
 
     def verify(self) -> Unknown | None:
         """Return why this is not the cell's directory; None: it is, or no cell was founded anywhere yet."""
@@ -200,7 +211,10 @@ class CellIdentity:
         fields = {"format": _FORMAT, "cell": self._cell, "id": seal.word, "host": seal.founder}
         record = {**fields, "wall": seal.wall, "directory": str(self.path.parent), "epoch": seal.epoch}
         with own_identity():
-            replace_file(self.memory, json.dumps(record, indent=1).encode() + b"\n")
+            problem = replace_file(self.memory, json.dumps(record, indent=1).encode() + b"\n")
+        if problem is not None and problem != self._forgot:
+            self._forgetful(problem)
+        self._forgot = problem
 
     def _read(self, path: Path) -> Seal | Unknown:
         data = read_small(path, MAX_RECORD, listed=False)
@@ -257,8 +271,17 @@ class IdentifiedClaims:
         return self.identity.compare(ledger.highest) or ledger
 
     def claim(self, claim: Claim) -> Claim | Unknown:
-        """Claim where the directory has, or may have, the identity of the cell."""
+        """Claim where the directory has, or may have, the identity of the cell.
+
+        One that came into the place since the last listing is listed first: it may be an old copy. Not so the
+        one that this process knows, and that was emptied: its guard writes its claim again.
+        """
+        self.identity.verify()
+        emptied = self.identity.lost
         problem = self.identity.secure()
+        if problem is None and not (emptied or self.identity.compared):
+            listed = self.list()
+            problem = listed if isinstance(listed, Unknown) else None
         return self.claims.claim(claim) if problem is None else problem
 
     def notice(self, claim: ClaimKey, kind: NoticeKind, detail: str) -> Unknown | None:

@@ -112,6 +112,9 @@ def assemble(
         host=host,
         boot_id=identity.boot_id,
         answering=lambda: answering(files, prepared.probe, host),
+        forgetful=lambda problem: announce(
+            "cell.unremembered", cell=settings.name, detail=f"{problem.subject}: {problem.detail}"
+        ),
     )
     claim_log, fence_log = (
         DirectoryClaimLog(files.paths.state, settings.name, host, clock.wall)

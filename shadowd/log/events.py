@@ -97,6 +97,11 @@ EVENTS: dict[str, EventName] = {
             "The shared directory is not the one that this host knows as the cell's; nobody here bids.",
         ),
         (
+            "cell.unremembered",
+            _ALARM,
+            "This host cannot write down which directory is the cell's, and which epochs it has seen.",
+        ),
+        (
             "cell.waiting",
             _INFO,
             "Another daemon of this machine serves the cell; this one waits for its end.",

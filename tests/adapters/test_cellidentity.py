@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shadowd.adapters import cellidentity
 from shadowd.adapters.cellidentity import CellIdentity, IdentifiedClaims, is_identity, memory_of
 from shadowd.core.ledger import Ledger
 from shadowd.core.values import Claim, ClaimKey, Epoch, Host, NoticeKind, Problem, Unknown
@@ -24,6 +25,8 @@ class Site:
     empty: str = ""
     """Why the place is an empty mount point."""
     asked: list[str] = field(default_factory=list)
+    told: list[Unknown] = field(default_factory=list)
+    """Why a host could not remember."""
 
     @property
     def spool(self) -> Path:
@@ -54,6 +57,7 @@ class Site:
             boot_id="boot",
             answering=answering,
             unmounted=lambda _: self.empty,
+            forgetful=self.told.append,
         )
         return IdentifiedClaims(log_of(self.spool, host), identity)
 
@@ -217,6 +221,29 @@ def test_an_old_copy_with_the_identity_ends_with_a_lower_epoch(site: Site) -> No
     assert "epoch 2 was seen" in answer.detail
     site.memory("b").unlink()
     assert isinstance(site.claims("b").list(), Ledger)
+
+
+def test_an_old_copy_that_comes_between_a_listing_and_a_claim_takes_none(site: Site) -> None:
+    """The mount went away in the moment before: what lies beneath is looked at before it is used."""
+    founded(site)
+    copy = site.root / "copy"
+    shutil.copytree(site.spool, copy)
+    claims = site.claims("b")
+    claims.claim(claim_of(2, "b", "next"))
+    assert isinstance(claims.list(), Ledger)
+    site.replace()
+    shutil.copytree(copy, site.spool, dirs_exist_ok=True)
+    assert "epoch 2 was seen" in doubt(claims.claim(claim_of(3, "b", "third"))).detail
+
+
+def test_a_memory_that_cannot_be_written_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cell is served; but after the next start nobody here would know a wrong directory."""
+    full = Unknown(Problem.UNREADABLE, str(site.memory("a")), "No space left on device")
+    monkeypatch.setattr(cellidentity, "replace_file", lambda *_: full)
+    claims = founded(site)
+    claims.claim(claim_of(2, "a", "next"))
+    assert isinstance(claims.list(), Ledger)
+    assert [problem.subject for problem in site.told] == [str(site.memory("a"))]
 
 
 @pytest.mark.parametrize(
