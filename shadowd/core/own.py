@@ -136,9 +136,9 @@ class OwnEpochs:
         self._unnamed = {}
         for claim in claims:
             if claim.machine_id == self._policy.machine_id and not self._policy.named:
-                self._look_up(claim.host, proved=claim.boot_id == self._policy.boot_id)
+                self.look_up(claim.host, proved=claim.boot_id == self._policy.boot_id)
         if self._look_at < NEVER and not isinstance(seen.active, Unknown):
-            self._look_up(seen.active, proved=False)
+            self.look_up(seen.active)
 
     def adopts(self, ledger: Ledger, now: Instant) -> bool:
         """Tell whether a master that no claim started may be adopted now, as far as our own epochs go."""
@@ -229,7 +229,7 @@ class OwnEpochs:
         boot = claim.boot_id == self._policy.boot_id and not self._policy.named
         return claim.host in self._names and (machine or boot)
 
-    def _look_up(self, name: Host, *, proved: bool) -> None:
+    def look_up(self, name: Host, *, proved: bool = False) -> None:
         """Ask whether the name is one of this host's, an old one or an alias, where that is not known yet."""
         if name not in self._names | self._others:
             self._unnamed[name] = proved or self._unnamed.get(name, False)

@@ -40,7 +40,17 @@ from shadowd.core.reasons import Reason
 from shadowd.core.silence import Change, Silence
 from shadowd.core.snapshot import State, Timer
 from shadowd.core.timing import Timing
-from shadowd.core.values import NEVER, Claim, ClaimReason, Epoch, Instant, KeptLease, NoticeKind, Unknown
+from shadowd.core.values import (
+    NEVER,
+    Claim,
+    ClaimReason,
+    Epoch,
+    FencePolicy,
+    Instant,
+    KeptLease,
+    NoticeKind,
+    Unknown,
+)
 from shadowd.core.watch import Watch
 
 _BLAMELESS = frozenset({Reason.LOST, Reason.SUPERSEDED, Reason.BEAT_MOVED, Reason.ACTIVE_CHANGED})
@@ -198,6 +208,10 @@ class Shadow:
             return self._revive(self._revival, seen, now)
         if not isinstance(seen.ledger, Unknown):
             self.own.find(seen, seen.ledger, now, moved=change is Change.MOVED)
+            fences = self._policy.fence is not FencePolicy.NONE
+            if fences and self.course.state is State.STALE and not isinstance(seen.active, Unknown):
+                # Another name of this host is nobody to be switched off, and could never be.
+                self.own.look_up(seen.active)
             idle = self.course.state in {State.STANDBY, State.STALE}
             if idle and seen.resident is not None and self.own.adopts(seen.ledger, now):
                 self.adoption = self._adoptions.of(seen, now)

@@ -113,9 +113,9 @@ class OneMaster(Judge):
             # Its return is a change that is looked at.
             return (Excuse.UNGUARDED, _FOR_EVER) if now - away > lease else (None, now)
         lasted, ended = self._absence.get(host.machine, (0.0, Moment(-1e9)))
-        if now - ended <= _LOOKS:
-            return Excuse.THAWED, Moment(ended + _LOOKS)
         longest = host.timing.step_down_timeout + _LOOKS
         if lasted > host.timing.lease and now - ended <= longest:
             return Excuse.UNGUARDED, Moment(ended + longest)
+        if now - ended <= _LOOKS:
+            return Excuse.THAWED, Moment(ended + _LOOKS)
         return None, now

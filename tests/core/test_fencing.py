@@ -5,7 +5,17 @@ from itertools import pairwise
 
 import pytest
 
-from shadowd.core.actions import Fence, KeepLease, Launch, Level, MakeClaim, Observe, PlaceLock, WriteNotice
+from shadowd.core.actions import (
+    Fence,
+    Identify,
+    KeepLease,
+    Launch,
+    Level,
+    MakeClaim,
+    Observe,
+    PlaceLock,
+    WriteNotice,
+)
 from shadowd.core.events import Fenced
 from shadowd.core.reasons import Reason
 from shadowd.core.snapshot import State
@@ -51,6 +61,18 @@ def shapes(seat: Seat) -> list[type]:
     """Return the kinds of requests from the first claim on."""
     start = next(i for i, (_, action) in enumerate(seat.done) if isinstance(action, MakeClaim))
     return [type(action) for _, action in seat.done[start:]]
+
+
+@either
+def test_another_name_of_this_host_in_act_qmaster_is_nobody_to_be_fenced(fence: FencePolicy) -> None:
+    """Somebody wrote an alias. No fence could prove this host off, and no takeover would ever come."""
+    alias = Host("alias")
+    seat = cell(fence, outcome=REFUSED, master=False)
+    seat.world.active = alias
+    seat.world.here[alias] = True
+    seat.until(Launch)
+    assert seat.requests(Fence) == []
+    assert [asked.host for asked in seat.requests(Identify)] == [alias]
 
 
 @either

@@ -367,7 +367,7 @@ def r14_a_clone_adopts(patch: Patch) -> None:
 @rule
 def r14_old_names_are_others(patch: Patch) -> None:
     """Take what a host left under its old name for another host's."""
-    patch.setattr(OwnEpochs, "_look_up", lambda *_args, **_kwargs: None)
+    patch.setattr(OwnEpochs, "look_up", lambda *_args, **_kwargs: None)
 
 
 @rule
