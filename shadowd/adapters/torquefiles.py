@@ -69,7 +69,7 @@ def require_mounted(directory: Path) -> None:
         raise CellError(
             str(directory / _PROOF),
             "there is no such file",
-            f"mount it, and write nothing below it before: findmnt -T {directory}",
+            f"mount server_priv, and write nothing below it before: findmnt -T {directory}",
         )
 
 

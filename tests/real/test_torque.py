@@ -180,7 +180,7 @@ def test_an_empty_mount_point_is_no_cell() -> None:
         assert done.returncode != 0
         said = f"{done.stdout}{done.stderr}{lost.log.read_text() if lost.log.exists() else ''}"
         assert "mount" in said
-        assert "pbs_server -t create" in said
+        assert "findmnt -T" in said
         assert list(cell.lab["h2"].path(PRIVATE).iterdir()) == []
 
 

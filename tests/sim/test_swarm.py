@@ -14,6 +14,8 @@ from shadowd.core.values import Seconds
 from shadowd.sim.swarm import SeedResult, run_seed
 from shadowd.sim.weather import LATER, ORDINARY, Kind
 
+pytestmark = pytest.mark.timeout(600)
+
 FIRST = int(os.environ.get("SWARM_FIRST", "1"))
 SEEDS = int(os.environ.get("SWARM_SEEDS", "300"))
 TOGETHER = 10
