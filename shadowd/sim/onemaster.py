@@ -46,6 +46,8 @@ class OneMaster(Judge):
         self._unguarded: dict[Host, Moment] = {}
         self._absence: dict[Host, tuple[float, Moment]] = {}
         """How long the guard of a host had been away when it came back, and when that was."""
+        self._froze: set[Host] = set()
+        """Hosts that stood still whole while their guard was away: it comes back with its master."""
 
     def look(self) -> None:
         """Count the time since the last look, and begin anew."""
@@ -82,7 +84,10 @@ class OneMaster(Judge):
             away = not daemon_works and (host.stopped is not None or not host.enforcer.here)
             if away and host.machine not in self._unguarded:
                 self._unguarded[host.machine] = self._world.now
-            elif not away and host.machine in self._unguarded:
+                self._froze.discard(host.machine)
+            if away and host.stopped is not None:
+                self._froze.add(host.machine)
+            if not away and host.machine in self._unguarded:
                 since = self._unguarded.pop(host.machine)
                 self._absence[host.machine] = self._world.now - since, self._world.now
 
@@ -114,7 +119,8 @@ class OneMaster(Judge):
             return (Excuse.UNGUARDED, _FOR_EVER) if now - away > lease else (None, now)
         lasted, ended = self._absence.get(host.machine, (0.0, Moment(-1e9)))
         longest = host.timing.step_down_timeout + _LOOKS
-        if lasted > host.timing.lease and now - ended <= longest:
+        alone = lasted > host.timing.lease and host.machine not in self._froze
+        if alone and now - ended <= longest:
             return Excuse.UNGUARDED, Moment(ended + longest)
         if now - ended <= _LOOKS:
             return Excuse.THAWED, Moment(ended + _LOOKS)
