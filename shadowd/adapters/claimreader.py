@@ -83,7 +83,11 @@ class ClaimReader:
         notice, claim = self._notice(epoch, path), self.claim(epoch)
         if isinstance(notice, Unknown):
             return notice
-        return foreign(notice, kind, notice.nonce if isinstance(claim, Unknown) else claim.nonce, path)
+        flaw = foreign(notice, kind, notice.nonce if isinstance(claim, Unknown) else claim.nonce, path)
+        if flaw is not None:
+            # Read again next time: the right one, written when a person removed this, may get its inode.
+            self.used.notices.pop(path.name, None)
+        return flaw
 
     def counted(self, epoch: int, listed: Iterable[NoticeKind]) -> frozenset[NoticeKind]:
         """Return those of the listed notices that count; the others are among ``flaws`` from now on.

@@ -18,6 +18,18 @@ def notice_of(epoch: int, kind: NoticeKind, nonce: str) -> Notice:
     return Notice("prod", Epoch(epoch), kind, Host("a"), 1, 1.0, "", nonce)
 
 
+def test_a_notice_that_was_put_right_counts_though_its_file_has_the_same_inode(tmp_path: Path) -> None:
+    """A file system gives the inode of a removed file to the next one."""
+    log = log_of(tmp_path, "a")
+    won(log, 1)
+    died = tmp_path / "shadowd" / "notices" / notice_name(1, NoticeKind.DIED)
+    died.parent.mkdir(parents=True, exist_ok=True)
+    died.write_bytes(encode_notice(notice_of(1, NoticeKind.DIED, "another")))
+    assert listed(log).records[0].open
+    died.write_bytes(encode_notice(notice_of(1, NoticeKind.DIED, "mine")))
+    assert listed(log).records[0].outcome is NoticeKind.DIED
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
