@@ -79,7 +79,7 @@ class Mount(NamedTuple):
     files: int | None = None
     """Files that may still be made; None where the file system has no limit, or does not tell."""
     squashed: bool = False
-    """What root wrote here belongs to nobody: the server takes root's rights away."""
+    """The directory belongs to nobody, as what root writes does where the server takes root's rights away."""
 
     @property
     def nfs(self) -> bool:

@@ -47,7 +47,7 @@ class KeptLeases:
     clock: SystemClock
     account: str | None = None
     """The user that the master is started as, where one is configured."""
-    told: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set, compare=False)
     """Nonces of which the end of the lease was said: what does not die is killed again and again."""
 
     @property

@@ -55,15 +55,15 @@ def _any(mount: "Mount") -> Iterator[tuple[Health, str, str]]:
         if left:
             advice = f"Make room: df -h {mount.point}; df -i {mount.point}."
             yield _WARNING, f"is nearly full ({', '.join(left)} left)", advice
-    if mount.squashed:
-        text = "takes root's rights away: what root writes here belongs to nobody"
-        advice = "Give the master a user of its own ([cell.launch] user), or export with no_root_squash."
-        yield _CRITICAL, text, advice
 
 
 def _nfs(
     mount: "Mount", timers: Mapping[str, float], kind: str, method: str
 ) -> Iterator[tuple[Health, str, str]]:
+    if mount.squashed:
+        text = "has a directory of the cell that belongs to nobody: the server takes root's rights away"
+        advice = "Give the master a user of its own ([cell.launch] user), or export with no_root_squash."
+        yield _WARNING, f"{text}, unless the cell's user is nobody", advice
     stale = timers.get("stale_after", 0.0)
     if "soft" in mount.options or "softerr" in mount.options:
         text = "is soft: while the server is away reads and writes fail, and the master may lose data"
